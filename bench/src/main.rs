@@ -1,0 +1,2 @@
+//! Harness command line.
+fn main() {}

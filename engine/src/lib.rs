@@ -1,0 +1,1 @@
+//! Hypocenter core.
