@@ -1,1 +1,4 @@
-//! Hypocenter daemon.
+//! The daemon and command line around the engine: sources, decoding, sinks.
+
+pub mod sink;
+pub mod source;

@@ -1,0 +1,84 @@
+//! Where records come from. A source knows nothing of alerts: it hands out bytes and their place.
+
+use std::time::Duration;
+
+use hypocenter_engine::Timestamp;
+
+/// One input partition, the unit that owns an engine. Files and standard input are shard 0.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Shard {
+    /// Topic, or file name as given, or `-` for standard input.
+    pub input: String,
+    /// Partition number; 0 where there are no partitions.
+    pub partition: u32,
+}
+
+/// What a source has to say.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// From now on records of this shard come here; state starts empty.
+    Assigned(&'a Shard),
+    /// One record.
+    Record(Record<'a>),
+    /// No record of this shard with a log time before this one is waiting: time may pass.
+    CaughtUp(&'a Shard),
+    /// The shard goes to somebody else, or is at its end: finish and let go.
+    Revoked(&'a Shard),
+    /// The shard is gone already: drop its state, say nothing more.
+    Lost(&'a Shard),
+}
+
+/// One record: a body in any known shape, as received.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Where it belongs.
+    pub shard: &'a Shard,
+    /// Kafka offset, or line number from 1.
+    pub position: u64,
+    /// Log time: the broker's timestamp, or the time of arrival; `None` where the record carries
+    /// its own (a recording with receive times).
+    pub time: Option<Timestamp>,
+    /// The body.
+    pub payload: &'a [u8],
+}
+
+/// What a call of [`Source::poll`] found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Polled {
+    /// At least one input was handed out.
+    Busy,
+    /// Nothing came within the timeout.
+    Idle,
+    /// Nothing will ever come again.
+    End,
+}
+
+/// A place that records come from, polled from one thread.
+pub trait Source {
+    /// Waits at most `timeout` for input and hands what there is to `each`, in order.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the source cannot go on. Trouble that heals is logged and counted.
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        each: &mut dyn FnMut(Input<'_>),
+    ) -> Result<Polled, SourceError>;
+
+    /// Everything before `next` in `shard` has been decided, and every output it caused has been
+    /// acknowledged: it need not be read again. Sources without memory ignore this.
+    fn commit(&mut self, shard: &Shard, next: u64);
+
+    /// Makes commits durable; called before leaving.
+    fn close(&mut self);
+}
+
+/// Why a source cannot go on: what, where, and how to mend it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct SourceError {
+    /// What was being done, with the place.
+    pub what: String,
+    /// Why it failed, and what to do.
+    pub why: String,
+}
