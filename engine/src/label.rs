@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::hash::Fnv;
+
 /// A label set in canonical form: sorted by name bytes, names unique, no empty name, no empty value.
 ///
 /// The only constructor checks all of that, so that everything behind it can rely on it.
@@ -175,22 +177,7 @@ impl<'a> Labels<'a> {
                 hash.write(value.as_bytes());
             }
         }
-        Fingerprint(hash.0)
-    }
-}
-
-/// FNV-1a, 64 bit, with a 0xFF byte after each item: `common/model/signature.go` of Prometheus.
-struct Fnv(u64);
-
-impl Fnv {
-    const fn new() -> Self {
-        Self(14_695_981_039_346_656_037)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes.iter().chain(&[0xFF]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(1_099_511_628_211);
-        }
+        Fingerprint(hash.finish())
     }
 }
 

@@ -1,0 +1,58 @@
+//! Every maximum of the engine, and what memory they bound.
+
+/// Maxima of the engine's tables. Past one of them something is shed: counted, and said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Alerts remembered at once, firing and lately resolved.
+    pub alerts_max: u32,
+    /// Incidents live at once.
+    pub incidents_max: u32,
+    /// Alerts in one incident; further ones open another.
+    pub members_max: u32,
+    /// Labels per alert that are accepted by [`crate::Labels`] limits, for the memory formula.
+    pub labels_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            alerts_max: 2_000_000,
+            incidents_max: 100_000,
+            members_max: 10_000,
+            labels_max: 64,
+        }
+    }
+}
+
+/// Which maximum stood in the way.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Limit {
+    /// [`Limits::alerts_max`].
+    Alerts,
+    /// [`Limits::incidents_max`].
+    Incidents,
+    /// [`Limits::members_max`].
+    Members,
+    /// `max_duration` of the policy: the incident takes no more alerts.
+    Duration,
+}
+
+impl Limit {
+    /// Name in records and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alerts => "alerts",
+            Self::Incidents => "incidents",
+            Self::Members => "members",
+            Self::Duration => "duration",
+        }
+    }
+}
+
+/// Hypotheses kept per incident.
+pub(crate) const HYPOTHESES_MAX: usize = 64;
+/// Live incidents known per entity; the newest stay.
+pub(crate) const LIVE_PER_ENTITY_MAX: usize = 8;
+/// Callers and callees remembered per symptom, rules and metrics likewise.
+pub(crate) const PER_SYMPTOM_MAX: usize = 64;

@@ -1,0 +1,118 @@
+//! A bounded interner: each distinct text is stored once, for as long as somebody holds it.
+
+use crate::table::{HashSeed, Map};
+
+/// A text held by [`Symbols`]. Equal symbols are equal texts; their numbers mean nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Symbol(u32);
+
+impl Symbol {
+    pub(crate) const fn index(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn from_index(index: u32) -> Self {
+        Self(index)
+    }
+}
+
+/// Reference-counted texts. Its size is bounded by what holds references: the alert and incident
+/// tables, which have maxima of their own.
+#[derive(Debug)]
+pub(crate) struct Symbols {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    index: Map<Box<str>, u32>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    text: Box<str>,
+    holders: u32,
+}
+
+impl Symbols {
+    pub(crate) fn new(seed: HashSeed) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: Map::new(seed),
+            bytes: 0,
+        }
+    }
+
+    /// The symbol of a text, held once more.
+    pub(crate) fn hold(&mut self, text: &str) -> Symbol {
+        if let Some(&at) = self.index.get(text) {
+            self.slots[at as usize].holders += 1;
+            return Symbol(at);
+        }
+        let key: Box<str> = text.into();
+        self.bytes += text.len();
+        let slot = Slot {
+            text: key.clone(),
+            holders: 1,
+        };
+        let at = if let Some(at) = self.free.pop() {
+            self.slots[at as usize] = slot;
+            at
+        } else {
+            self.slots.push(slot);
+            (self.slots.len() - 1) as u32
+        };
+        self.index.insert(key, at);
+        Symbol(at)
+    }
+
+    /// Holds a symbol once more.
+    pub(crate) fn hold_again(&mut self, symbol: Symbol) {
+        self.slots[symbol.0 as usize].holders += 1;
+    }
+
+    /// Lets a symbol go; its text is dropped when nobody holds it any more.
+    pub(crate) fn release(&mut self, symbol: Symbol) {
+        let slot = &mut self.slots[symbol.0 as usize];
+        assert!(slot.holders > 0, "symbol released more often than held");
+        slot.holders -= 1;
+        if slot.holders == 0 {
+            let text = std::mem::take(&mut slot.text);
+            self.bytes -= text.len();
+            self.index.remove(&text);
+            self.free.push(symbol.0);
+        }
+    }
+
+    pub(crate) fn text(&self, symbol: Symbol) -> &str {
+        &self.slots[symbol.0 as usize].text
+    }
+
+    /// How many distinct texts are held.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Bytes of text held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_lives_as_long_as_it_is_held() {
+        let mut symbols = Symbols::new(HashSeed(1));
+        let a = symbols.hold("a");
+        assert_eq!(symbols.hold("a"), a);
+        symbols.release(a);
+        assert_eq!(symbols.text(a), "a");
+        symbols.release(a);
+        assert_eq!((symbols.len(), symbols.bytes()), (0, 0));
+        let b = symbols.hold("b");
+        assert_eq!(b, a, "the slot is used again");
+        assert_eq!(symbols.text(b), "b");
+    }
+}
