@@ -126,12 +126,25 @@ fn score(data: &Data, write_to: Option<&Path>) -> Result<String> {
         (Some(_), None) => bail!("--predictions: this build has no engine to make predictions"),
         (None, _) => {}
     }
-    let mut text = table::ranking(data, given.as_ref())?;
-    text.push('\n');
-    text += &table::grouping(data, given.as_ref())?;
+    let mut parts = vec![
+        table::ranking(data, given.as_ref())?,
+        table::grouping(data, given.as_ref())?,
+    ];
     if let Some(given) = &given {
-        text.push('\n');
-        text += &table::details(data, given)?;
+        parts.push(table::details(data, given)?);
     }
-    Ok(text)
+    parts.retain(|part| !part.is_empty());
+    Ok(parts.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

@@ -5,7 +5,7 @@
 //! those, share an incident, and does the incident name the fault's root cause?
 //!
 //! Predictions of Hypocenter and of anything else go the same way, as the lines of
-//! [`predictions`], so that nothing scored here can see the truth.
+//! [`predictions`], which can be written, looked at, and scored again.
 
 mod agreement;
 mod alerting;

@@ -1,4 +1,8 @@
 //! Reading data and predictions, and what is said when they are not as they should be.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,9 @@
 //! The scorer's figures equal those of an independent scorer on the same predictions; see
 //! `fixtures/README.md` for what `parity.json.gz` holds.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

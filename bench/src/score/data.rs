@@ -252,8 +252,8 @@ impl RawTruthRow {
 /// An RFC 3339 time as whole milliseconds since the Unix epoch.
 ///
 /// Instances are matched by this number, so writers may differ in trailing zeros and offset. It
-/// goes by way of `f64` seconds, ties to even, like the published reference scorer: the two must
-/// agree on every input.
+/// goes by way of `f64` seconds, ties to even, like the reference scorer (an independent one in
+/// Python, see `fixtures/README.md`): the two must agree on every input.
 ///
 /// # Errors
 /// When it is not a time.
