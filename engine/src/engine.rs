@@ -1,6 +1,8 @@
 //! The engine: all control flow, and no arithmetic. Stages are called from here and never call
 //! each other or back.
 
+use std::collections::VecDeque;
+
 use crate::alerts::{Alert, AlertKey, Alerts, Place, State};
 use crate::decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
 use crate::event::{AlertEvent, Breach, Seq, Side, Status};
@@ -45,8 +47,8 @@ pub struct Engine {
     stats: Stats,
     /// Incidents that changed in this step, in that order.
     changed: Vec<IncidentKey>,
-    /// Incidents that ended: they can be read until the next step.
-    ended: Vec<IncidentKey>,
+    /// Incidents that ended, in that order: they can be read for a while.
+    ended: VecDeque<IncidentKey>,
     // Memory that is used again from event to event.
     links: Vec<Link>,
     matches: Matches,
@@ -84,7 +86,7 @@ impl Engine {
             seq: Seq::default(),
             stats: Stats::default(),
             changed: Vec::new(),
-            ended: Vec::new(),
+            ended: VecDeque::new(),
             links: Vec::new(),
             matches: Matches::default(),
             turnover: Turnover::default(),
@@ -151,18 +153,44 @@ impl Engine {
         self.timers.next()
     }
 
-    /// One incident: live, or ended in the latest call.
+    /// One incident: live, or ended less than `retain_for` ago.
     #[must_use]
     pub fn incident(&self, id: IncidentId) -> Option<IncidentView<'_>> {
         let incident = self.incidents.find(id)?;
         Some(IncidentView::new(self.model(), incident))
     }
 
-    /// All live incidents, in no useful order.
+    /// All incidents that can be read, in no useful order.
     pub fn incidents(&self) -> impl Iterator<Item = IncidentView<'_>> {
         self.incidents
             .iter()
             .map(|incident| IncidentView::new(self.model(), incident))
+    }
+
+    /// The candidates if these incidents were one, best first, with their scores: the answer to
+    /// "suppose all this is one fault". Incidents merged into another are left out.
+    #[must_use]
+    pub fn explain_together(&self, ids: &[IncidentId]) -> Vec<(&str, Score)> {
+        let mut parts: Vec<&Incident> = ids.iter().filter_map(|&id| self.incidents.find(id)).collect();
+        parts.retain(|incident| incident.phase != Phase::Merged);
+        parts.sort_by_key(|incident| incident.order);
+        let Some(first) = parts.first() else { return Vec::new() };
+        let mut whole = Incident::new(&Opening {
+            key: first.key,
+            id: first.id,
+            order: first.order,
+            tenant: first.tenant,
+            now: self.now,
+            onset: first.onset,
+            seq: first.first_seq,
+            refused: None,
+            seed: self.seed,
+        });
+        for part in parts {
+            whole.absorb(self.model(), part, &mut Turnover::default());
+        }
+        let ranked = whole.hypotheses.ranked(self.model());
+        ranked.iter().map(|root| (self.model().name(root.entity), root.score)).collect()
     }
 
     /// Counters.
@@ -198,7 +226,7 @@ impl Engine {
     /// Incidents that are not over.
     #[must_use]
     pub fn incidents_live(&self) -> u32 {
-        self.incidents.len()
+        self.incidents.len() - self.ended.len() as u32
     }
 
     fn model(&self) -> Model<'_> {
@@ -371,7 +399,7 @@ impl Engine {
             place: Place::Suppressed(Suppressor::Meta),
             strength: seen.strength,
             excess: seen.excess,
-            onsets: std::collections::VecDeque::new(),
+            onsets: VecDeque::new(),
             flapping_until: Timestamp::MIN,
             timer_at: Timestamp::MAX,
         });
@@ -819,7 +847,7 @@ impl Engine {
         }
     }
 
-    /// Ends an incident. It can be read until the next step.
+    /// Ends an incident. It can still be read for a while.
     fn end_incident(&mut self, key: IncidentKey, phase: Phase, into: Option<IncidentId>) {
         let Some(incident) = self.incidents.get_mut(key) else {
             return;
@@ -832,15 +860,22 @@ impl Engine {
             self.incidents.disregard(tenant, root, key);
         }
         self.touch(key);
-        self.ended.push(key);
+        self.ended.push_back(key);
     }
 }
 
 // === a step: between two calls
 
 impl Engine {
+    /// Forgets incidents that ended long enough ago, or early when the table is full.
     fn begin_step(&mut self) {
-        for key in std::mem::take(&mut self.ended) {
+        let (times, max) = (self.policy.spec.times, self.policy.spec.limits.incidents_max);
+        while let Some(&key) = self.ended.front() {
+            let ended = self.incidents.get(key).map_or(Timestamp::MIN, |i| i.updated);
+            if self.now.since(ended) <= times.retain_for && self.incidents.len() < max {
+                break;
+            }
+            self.ended.pop_front();
             if let Some(incident) = self.incidents.remove(key) {
                 for member in &incident.members {
                     member.subject.release(&mut self.symbols);

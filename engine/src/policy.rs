@@ -136,6 +136,8 @@ pub struct Times {
     pub settle_for: Span,
     /// With no member firing for this long, an incident is resolved.
     pub quiet_for: Span,
+    /// An incident that is over can be read for this long.
+    pub retain_for: Span,
     /// Incidents younger than this may still be merged.
     pub merge_window: Span,
     /// An incident takes no more alerts when this much older than the alert's onset.
@@ -155,6 +157,7 @@ impl Default for Times {
             lateness: Span::from_secs(600),
             settle_for: Span::from_secs(60),
             quiet_for: Span::from_secs(120),
+            retain_for: Span::from_secs(3600),
             merge_window: Span::from_secs(180),
             max_duration: Span::from_secs(900),
             flap_window: Span::from_secs(900),
@@ -483,6 +486,8 @@ fn check(spec: &PolicySpec) -> Vec<PolicyError> {
         ("times.resolve_timeout", t.resolve_timeout),
         ("times.quiet_for", t.quiet_for),
         ("times.settle_for", t.settle_for),
+        ("times.retain_for", t.retain_for),
+        ("times.merge_window", t.merge_window),
         ("grouping.window", g.window),
         ("times.max_duration", t.max_duration),
         ("times.flap_window", t.flap_window),
