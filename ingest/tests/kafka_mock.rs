@@ -2,6 +2,8 @@
 //!
 //! Nothing here depends on timing: every wait is for a condition, with a generous deadline.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers, too")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
