@@ -1,5 +1,7 @@
 //! Where incident records go.
 
+pub mod kafka;
+
 use std::time::Duration;
 
 use crate::source::Shard;
