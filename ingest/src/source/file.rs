@@ -1,6 +1,6 @@
 //! Files as a source, for `replay`: read one after the other as one stream, as fast as they can be.
 //!
-//! A file holds one body a line, plain or gzip. Positions count on from file to file; [`Progress`]
+//! A file holds one body a line, or one body printed over several lines, plain or gzip. Positions count on from file to file; [`Progress`]
 //! translates them back. Live standard input is another source: [`super::stdin`].
 
 use std::fs::File;
@@ -128,7 +128,11 @@ impl FileSource {
             self.counted(File::open(&name).map_err(|error| unreadable(&name, &error))?)
         };
         let lines = Lines::new(input, self.line_bytes_max);
-        self.open = Some(lines.map_err(|error| unreadable(&name, &error))?);
+        self.open = Some(
+            lines
+                .map_err(|error| unreadable(&name, &error))?
+                .or_one_body(),
+        );
         let mut files = self
             .progress
             .files

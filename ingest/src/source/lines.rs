@@ -14,6 +14,8 @@ pub(super) struct Lines {
     /// Lines begun so far: the number of the current one, from 1.
     number: u64,
     bytes_max: usize,
+    /// Whether the stream may still turn out to be one body over several lines.
+    may_be_one: bool,
 }
 
 impl Lines {
@@ -31,7 +33,18 @@ impl Lines {
             line: Vec::new(),
             number: 0,
             bytes_max,
+            may_be_one: false,
         })
+    }
+
+    /// The same, but if the first line is nothing but `[` or `{`, then the whole stream is one
+    /// body, printed for humans. No body on one line begins like that. Not for live streams: it
+    /// waits for the end.
+    pub(super) fn or_one_body(self) -> Self {
+        Self {
+            may_be_one: true,
+            ..self
+        }
     }
 
     /// The number of the last line, from 1.
@@ -52,7 +65,7 @@ impl Lines {
     pub(super) fn next(&mut self) -> io::Result<bool> {
         loop {
             self.line.clear();
-            let limit = self.bytes_max as u64 + 1;
+            let limit = (self.bytes_max as u64).saturating_add(1);
             self.number += 1;
             let mut bounded = self.input.by_ref().take(limit);
             if bounded.read_until(b'\n', &mut self.line)? == 0 {
@@ -64,10 +77,27 @@ impl Lines {
             } else if self.line.len() > self.bytes_max {
                 self.input.skip_until(b'\n')?;
             }
-            if !self.line.iter().all(u8::is_ascii_whitespace) {
-                return Ok(true);
+            if self.line.iter().all(u8::is_ascii_whitespace) {
+                continue;
             }
+            let is_first = std::mem::take(&mut self.may_be_one);
+            if is_first && matches!(self.line.trim_ascii(), b"[" | b"{") {
+                self.take_all()?;
+            }
+            return Ok(true);
         }
+    }
+
+    /// Adds the rest of the stream to the line, up to the limit.
+    fn take_all(&mut self) -> io::Result<()> {
+        self.line.push(b'\n');
+        let room = self
+            .bytes_max
+            .saturating_add(1)
+            .saturating_sub(self.line.len()) as u64;
+        self.input.by_ref().take(room).read_to_end(&mut self.line)?;
+        io::copy(&mut self.input, &mut io::sink())?;
+        Ok(())
     }
 }
 
@@ -108,6 +138,28 @@ mod tests {
         assert_eq!(
             all(b"a\n\nb\r\n\nc", 9),
             owned(&[(1, "a"), (3, "b\r"), (5, "c")])
+        );
+    }
+
+    #[test]
+    fn a_body_printed_for_humans_is_one() {
+        let one = |input: &'static [u8], bytes_max| {
+            let lines = Lines::new(Box::new(input), bytes_max).expect("readable");
+            let mut lines = lines.or_one_body();
+            let mut out = Vec::new();
+            while lines.next().expect("readable") {
+                out.push((lines.number(), lines.line().to_vec()));
+            }
+            out
+        };
+        assert_eq!(
+            one(b"\n[ \r\n 1\n]\n", 99),
+            [(2, b"[ \r\n 1\n]\n".to_vec())]
+        );
+        assert_eq!(one(b"{\n12345\n}\n", 5), [(1, b"{\n1234".to_vec())]);
+        assert_eq!(
+            one(b"[]\n[\n", 99),
+            [(1, b"[]".to_vec()), (2, b"[".to_vec())]
         );
     }
 

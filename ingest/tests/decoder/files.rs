@@ -83,12 +83,13 @@ fn several_files_are_one_stream() {
         dir.file("b.gz", &packed),
         dir.file("empty", b""),
         dir.file("c", b"e\n"),
+        dir.file("d", b"[\n  1\n]\n"),
     ];
     let mut source = FileSource::open(names.clone()).expect("readable");
     let progress = source.progress();
     assert_eq!(
         (progress.total_bytes(), progress.bytes_read()),
-        (Some(6 + packed.len() as u64), 0)
+        (Some(14 + packed.len() as u64), 0)
     );
     let expected = [
         "assigned replay/0",
@@ -97,6 +98,7 @@ fn several_files_are_one_stream() {
         "4 c",
         "5 d",
         "7 e",
+        "8 [\n  1\n]\n",
         "revoked",
     ];
     assert_eq!(drain(&mut source), expected);
