@@ -4,3 +4,4 @@ mod kafka;
 pub mod kafka_mock;
 pub mod sink;
 pub mod source;
+pub mod wire;

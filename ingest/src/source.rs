@@ -1,6 +1,9 @@
 //! Where records come from. A source knows nothing of alerts: it hands out bytes and their place.
 
+pub mod file;
 pub mod kafka;
+mod lines;
+pub mod stdin;
 
 use std::time::Duration;
 
