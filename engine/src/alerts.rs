@@ -224,8 +224,4 @@ impl Alerts {
     pub(crate) fn len(&self) -> u32 {
         self.live
     }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Alert> {
-        self.slots.iter().filter_map(|slot| slot.alert.as_ref())
-    }
 }

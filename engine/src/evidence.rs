@@ -6,11 +6,10 @@
 
 use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, Member};
-use crate::kind::Kind;
 use crate::limits::HYPOTHESES_MAX;
 use crate::model::{Entity, Link, Model, Observation};
 use crate::score::Score;
-use crate::symptom::agreement;
+use crate::symptom::{Own, Starved, Symptom, agreement};
 use crate::time::Timestamp;
 use crate::walk::Relation;
 
@@ -24,10 +23,10 @@ pub(crate) struct Turnover {
 /// The terms of one candidate's score. They sum to it exactly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
-    /// Its own strongest alert: kind, score, member.
-    pub(crate) own: Option<(Kind, Score, u32)>,
-    /// Several of its callees are slow from it: score, how many.
-    pub(crate) starved: Option<(Score, usize)>,
+    /// Its own strongest alert.
+    pub(crate) own: Option<Own>,
+    /// Several of its callees are slow from it.
+    pub(crate) starved: Option<Starved>,
     /// What it would explain, if its dependents agreed.
     pub(crate) explained: Score,
     /// Less, as far as they do not; only for a silent candidate. Never positive.
@@ -40,8 +39,8 @@ pub(crate) struct Terms {
 
 impl Terms {
     pub(crate) fn total(&self) -> Score {
-        let own = self.own.map_or(Score::ZERO, |(_, score, _)| score);
-        let starved = self.starved.map_or(Score::ZERO, |(score, _)| score);
+        let own = self.own.map_or(Score::ZERO, |own| own.score);
+        let starved = self.starved.map_or(Score::ZERO, |starved| starved.score);
         own + starved + self.explained + self.disagreement + self.silent
     }
 
@@ -151,7 +150,7 @@ impl Incident {
         model: Model<'_>,
         at: usize,
         audible: bool,
-        change: impl FnOnce(&mut crate::symptom::Symptom),
+        change: impl FnOnce(&mut Symptom),
     ) {
         let was_alerting = self.symptoms[at].is_alerting();
         self.add_explained(model, at, audible, |sum, part| sum - part);
@@ -216,7 +215,7 @@ impl Incident {
             .map_or(&[][..], |node| model.walks.above(node));
         let alerting = |&(at, _): &(usize, u8)| self.symptoms[at].is_alerting();
         if self.symptoms.len() < above.len() {
-            let hops = move |(at, symptom): (usize, &crate::symptom::Symptom)| {
+            let hops = move |(at, symptom): (usize, &Symptom)| {
                 model.hops(symptom.entity, entity).map(|hops| (at, hops))
             };
             Box::new(

@@ -68,6 +68,32 @@ pub(crate) struct Link {
 /// A fallback group stands for two entities.
 const FALLBACK_AUDIENCE: f64 = 2.0;
 
+/// What the engine reads and, but for the texts, never changes.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) policy: Policy,
+    pub(crate) topology: Topology,
+    pub(crate) walks: Walks,
+    pub(crate) symbols: Symbols,
+}
+
+impl World {
+    pub(crate) fn model(&self) -> Model<'_> {
+        let Self {
+            policy,
+            topology,
+            walks,
+            symbols,
+        } = self;
+        Model {
+            policy,
+            topology,
+            walks,
+            symbols,
+        }
+    }
+}
+
 /// What all stages read.
 #[derive(Clone, Copy)]
 pub(crate) struct Model<'a> {

@@ -29,6 +29,28 @@ pub(crate) struct Symptom {
     pub(crate) pull: Score,
 }
 
+/// The strongest alert of an entity as evidence against itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own {
+    pub(crate) kind: Kind,
+    pub(crate) strength: Score,
+    /// Strength times the kind's weight.
+    pub(crate) score: Score,
+    /// The member that shows it.
+    pub(crate) member: u32,
+}
+
+/// Several callees are slow from one entity.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Starved {
+    /// Strength of the slowest.
+    pub(crate) worst: Score,
+    pub(crate) score: Score,
+    pub(crate) slow: u32,
+    /// All its callees.
+    pub(crate) callees: u32,
+}
+
 impl Symptom {
     pub(crate) fn new(entity: Entity) -> Self {
         Self {
@@ -136,45 +158,62 @@ impl Symptom {
         worst.times(agreement(self.callers.len(), known.len() + extra))
     }
 
-    /// The strongest own evidence: kind, weighted score, and the member that shows it.
-    pub(crate) fn own(&self, model: Model<'_>) -> Option<(Kind, Score, u32)> {
+    /// The strongest own evidence.
+    pub(crate) fn own(&self, model: Model<'_>) -> Option<Own> {
         let entry =
             model.dependents(self.entity).is_empty() && !model.dependencies(self.entity).is_empty();
         let spec = &model.policy.spec;
-        let weighted = |kind: Kind| {
+        let own = |kind: Kind| {
             let at_door = if entry && !kind.is_cause() {
                 spec.ranking.entry_weight
             } else {
                 1.0
             };
-            self.strengths[kind.index()].times(spec.weights.of(kind).own * at_door)
+            let strength = self.strengths[kind.index()];
+            let score = strength.times(spec.weights.of(kind).own * at_door);
+            Own {
+                kind,
+                strength,
+                score,
+                member: self.shown_by[kind.index()],
+            }
         };
         Kind::ALL
             .into_iter()
             .filter(|kind| self.strengths[kind.index()] > Score::ZERO)
-            .map(|kind| (kind, weighted(kind), self.shown_by[kind.index()]))
+            .map(own)
             // The first of equals: `max_by_key` would take the last.
-            .fold(None, |best: Option<(Kind, Score, u32)>, next| match best {
-                Some(best) if best.1 >= next.1 => Some(best),
-                _ => Some(next),
-            })
+            .reduce(|best, next| if next.score > best.score { next } else { best })
     }
 
     /// The suspicion that this entity is starved: many different callees are slow from here.
-    pub(crate) fn starved(&self, model: Model<'_>) -> Option<(Score, usize)> {
+    pub(crate) fn starved(&self, model: Model<'_>) -> Option<Starved> {
         let slow = self.callees.len();
         if slow < 2 {
             return None;
         }
-        let all = model.dependencies(self.entity).len().max(slow);
+        let callees = model.dependencies(self.entity).len().max(slow);
         let worst = self
             .callees
             .iter()
             .map(|&(_, s)| s)
             .max()
             .unwrap_or_default();
-        let weight = model.policy.spec.ranking.starved_weight * agreement(slow, all);
-        Some((worst.times(weight), slow))
+        let weight = model.policy.spec.ranking.starved_weight * agreement(slow, callees);
+        let (slow, callees) = (slow as u32, callees as u32);
+        Some(Starved {
+            worst,
+            score: worst.times(weight),
+            slow,
+            callees,
+        })
+    }
+
+    /// What this entity's symptom asks its dependencies to explain, at most.
+    pub(crate) fn asks(&self, model: Model<'_>) -> Score {
+        let weights = &model.policy.spec.weights;
+        let asked = |kind: Kind| self.strengths[kind.index()].times(weights.of(kind).symptom);
+        Kind::ALL.into_iter().map(asked).max().unwrap_or_default()
     }
 
     /// How much of this entity's symptom `root`, `hops` below it, would explain.

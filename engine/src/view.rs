@@ -85,14 +85,38 @@ pub struct Evidence<'a> {
     pub entity: Option<&'a str>,
     /// The kind of alert, for [`Code::OwnAlert`].
     pub kind: Option<Kind>,
-    /// The count or distance behind it: hops for `Explains`, entities for `ExplainsOthers`, slow
-    /// callees for `StarvedCaller`, complaining dependents for `Disagreement`, else 1.
-    pub value: u32,
-    /// Of how many, for `Disagreement`: all direct dependents. Else equal to `value`.
-    pub of: u32,
-    /// What the term weighs: contribution = value times weight, where value is a number of its
-    /// own; else 1.
+    /// What is observed: the strength of an alert (0.5 just over its limit, 2 at most), the sum of
+    /// symptoms, or 1.
+    pub value: Score,
+    /// What a unit of it weighs under the policy and at this distance.
+    pub weight: Score,
+    /// Value times weight.
     pub contribution: Score,
+    /// How many: hops for `Explains`, entities for `ExplainsOthers`, slow callees for
+    /// `StarvedCaller`, complaining dependents for `Disagreement`, else 1.
+    pub count: u32,
+    /// Of how many, for `Disagreement` and `StarvedCaller`; else `count`.
+    pub of: u32,
+}
+
+impl Evidence<'_> {
+    /// A term whose weight follows from what it contributes.
+    fn new(code: Code, value: Score, contribution: Score, (count, of): (u32, u32)) -> Self {
+        let weight = match value.micros() {
+            0 => Score::ZERO,
+            _ => Score::from_f64(contribution.to_f64() / value.to_f64()),
+        };
+        Self {
+            code,
+            entity: None,
+            kind: None,
+            value,
+            weight,
+            contribution,
+            count,
+            of,
+        }
+    }
 }
 
 /// A candidate that lost, and where.
@@ -257,10 +281,10 @@ impl<'a> IncidentView<'a> {
             .incident
             .symptom(entity)
             .and_then(|s| s.own(self.model));
-        let member = own.map(|(_, _, member)| &self.incident.members[member as usize]);
+        let member = own.map(|own| &self.incident.members[own.member as usize]);
         Some(CandidateView {
             entity: self.model.name(entity),
-            kind: own.map(|(kind, _, _)| kind),
+            kind: own.map(|own| own.kind),
             alert: member.map(|m| m.episode),
             alertname: member.map(|m| self.model.symbols.text(m.subject.rule)),
             score: root.score,
@@ -305,39 +329,39 @@ impl<'a> IncidentView<'a> {
     }
 
     fn own_terms(&self, terms: &Terms) -> Vec<Evidence<'a>> {
-        let term = |code, contribution| Evidence {
-            code,
-            entity: None,
-            kind: None,
-            value: 1,
-            of: 1,
-            contribution,
-        };
         let mut list = Vec::new();
-        if let Some((kind, score, _)) = terms.own {
+        if let Some(own) = terms.own {
+            let term = Evidence::new(Code::OwnAlert, own.strength, own.score, (1, 1));
             list.push(Evidence {
-                kind: Some(kind),
-                ..term(Code::OwnAlert, score)
+                kind: Some(own.kind),
+                ..term
             });
         }
-        if let Some((score, slow)) = terms.starved {
-            let value = slow as u32;
-            list.push(Evidence {
-                value,
-                of: value,
-                ..term(Code::StarvedCaller, score)
-            });
+        if let Some(starved) = terms.starved {
+            let counts = (starved.slow, starved.callees);
+            list.push(Evidence::new(
+                Code::StarvedCaller,
+                starved.worst,
+                starved.score,
+                counts,
+            ));
         }
         if terms.silent < Score::ZERO {
-            list.push(term(Code::Silent, terms.silent));
+            list.push(Evidence::new(
+                Code::Silent,
+                Score::ONE,
+                terms.silent,
+                (1, 1),
+            ));
         }
         if terms.disagreement < Score::ZERO {
-            let (value, of) = terms.complaining;
-            list.push(Evidence {
+            let (value, less) = (terms.explained, terms.disagreement);
+            list.push(Evidence::new(
+                Code::Disagreement,
                 value,
-                of,
-                ..term(Code::Disagreement, terms.disagreement)
-            });
+                less,
+                terms.complaining,
+            ));
         }
         list
     }
@@ -349,13 +373,15 @@ impl<'a> IncidentView<'a> {
             .symptoms_above(self.model, root.entity)
             .map(|(at, hops)| {
                 let symptom = &self.incident.symptoms[at];
+                let (value, part) = (
+                    symptom.asks(self.model),
+                    symptom.explained_by(self.model, own, hops),
+                );
+                let count = hops.into();
+                let term = Evidence::new(Code::Explains, value, part, (count, count));
                 Evidence {
-                    code: Code::Explains,
                     entity: Some(self.model.name(symptom.entity)),
-                    kind: None,
-                    value: hops.into(),
-                    of: hops.into(),
-                    contribution: symptom.explained_by(self.model, own, hops),
+                    ..term
                 }
             })
             .filter(|e| e.contribution > Score::ZERO)
@@ -365,19 +391,17 @@ impl<'a> IncidentView<'a> {
                 .cmp(&a.contribution)
                 .then_with(|| a.entity.cmp(&b.entity))
         });
-        let others = list.len().saturating_sub(EXPLAINS_LISTED);
-        list.truncate(EXPLAINS_LISTED);
-        let listed: Score = list.iter().map(|e| e.contribution).sum();
-        if others > 0 {
-            let count = others as u32;
-            list.push(Evidence {
-                code: Code::ExplainsOthers,
-                entity: None,
-                kind: None,
-                value: count,
-                of: count,
-                contribution: terms.explained - listed,
-            });
+        let others = list.split_off(list.len().min(EXPLAINS_LISTED));
+        if !others.is_empty() {
+            let listed: Score = list.iter().map(|e| e.contribution).sum();
+            let (value, count) = (others.iter().map(|e| e.value).sum(), others.len() as u32);
+            let rest = terms.explained - listed;
+            list.push(Evidence::new(
+                Code::ExplainsOthers,
+                value,
+                rest,
+                (count, count),
+            ));
         }
         list
     }
@@ -508,12 +532,12 @@ fn by_code(terms: &Terms) -> [(Code, Score); 5] {
     [
         (
             Code::OwnAlert,
-            terms.own.map_or(Score::ZERO, |(_, score, _)| score),
+            terms.own.map_or(Score::ZERO, |own| own.score),
         ),
         (Code::Explains, terms.explained),
         (
             Code::StarvedCaller,
-            terms.starved.map_or(Score::ZERO, |(score, _)| score),
+            terms.starved.map_or(Score::ZERO, |starved| starved.score),
         ),
         (Code::Disagreement, terms.disagreement),
         (Code::Silent, terms.silent),

@@ -40,8 +40,12 @@ pub fn subject() -> Option<Subject> {
 fn topology(bytes: &[u8]) -> Result<Topology> {
     let v: serde_json::Value = serde_json::from_slice(bytes)?;
     let mut b = TopologyBuilder::new();
-    for n in v["nodes"].as_array().unwrap() { b.node(n.as_str().unwrap()); }
-    for e in v["edges"].as_array().unwrap() { b.edge(e["from"].as_str().unwrap(), e["to"].as_str().unwrap()); }
+    for n in v["nodes"].as_array().unwrap() {
+        b.node(n.as_str().unwrap());
+    }
+    for e in v["edges"].as_array().unwrap() {
+        b.edge(e["from"].as_str().unwrap(), e["to"].as_str().unwrap());
+    }
     Ok(b.build().0)
 }
 
@@ -49,7 +53,8 @@ fn topology(bytes: &[u8]) -> Result<Topology> {
 struct Outcome {
     members: BTreeMap<(String, String), Option<String>>,
     into: BTreeMap<String, String>,
-    ranked: BTreeMap<String, Vec<(String, f64, bool)>>, together: Vec<String>,
+    ranked: BTreeMap<String, Vec<(String, f64, bool)>>,
+    together: Vec<String>,
 }
 
 fn play(alerts: &[u8], topo: &[u8]) -> Result<Outcome> {
@@ -75,56 +80,104 @@ fn play(alerts: &[u8], topo: &[u8]) -> Result<Outcome> {
     let mut engine = Engine::new(policy, topology(topo)?, 0, HashSeed(1));
     let mut out = Outcome::default();
     let mut d = Decisions::new();
-    let ns = |s: &str| -> Timestamp { Timestamp::from_nanos(s.parse::<jiff::Timestamp>().unwrap().as_nanosecond() as i64) };
-    for (i, line) in alerts.split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
+    let ns = |s: &str| -> Timestamp {
+        Timestamp::from_nanos(s.parse::<jiff::Timestamp>().unwrap().as_nanosecond() as i64)
+    };
+    for (i, line) in alerts
+        .split(|b| *b == b'\n')
+        .filter(|l| !l.is_empty())
+        .enumerate()
+    {
         let v: serde_json::Value = serde_json::from_slice(line)?;
-        let mut pairs: Vec<(&str, &str)> = v["labels"].as_object().unwrap().iter().map(|(k, v)| (k.as_str(), v.as_str().unwrap())).collect();
+        let mut pairs: Vec<(&str, &str)> = v["labels"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str().unwrap()))
+            .collect();
         let labels = Labels::canonical(&mut pairs, &LabelLimits::default())?;
         let breach = (|| {
             let t = v["annotations"]["threshold"].as_str()?;
             let value: f64 = v["annotations"]["value"].as_str()?.parse().ok()?;
-            let side = if t.starts_with('<') { Side::Below } else { Side::Above };
-            Some(Breach { value, threshold: t.trim_start_matches(['<', '>', '=']).parse().ok()?, side })
+            let side = if t.starts_with('<') {
+                Side::Below
+            } else {
+                Side::Above
+            };
+            Some(Breach {
+                value,
+                threshold: t.trim_start_matches(['<', '>', '=']).parse().ok()?,
+                side,
+            })
         })();
         let ev = AlertEvent {
             labels,
             starts_at: v["startsAt"].as_str().map(ns),
             ends_at: v["endsAt"].as_str().map(ns),
-            status: match v["status"].as_str() { Some("resolved") => Some(Status::Resolved), _ => Some(Status::Firing) },
+            status: match v["status"].as_str() {
+                Some("resolved") => Some(Status::Resolved),
+                _ => Some(Status::Firing),
+            },
             breach,
         };
         let now = Timestamp::from_millis(v["ts_ms"].as_i64().unwrap());
         d.clear();
-        while engine.advance(now, &mut d) == Progress::More { note(&engine, &d, &mut out, &v); d.clear(); }
+        while engine.advance(now, &mut d) == Progress::More {
+            note(&engine, &d, &mut out, &v);
+            d.clear();
+        }
         note(&engine, &d, &mut out, &v);
         d.clear();
         engine.apply(Seq(i as u64), &ev, now, &mut d);
         note(&engine, &d, &mut out, &v);
     }
     let ids: Vec<IncidentId> = engine.incidents().map(|i| i.id()).collect();
-    out.together = engine.explain_together(&ids).into_iter().map(|x| x.0.to_owned()).collect();
+    out.together = engine
+        .explain_together(&ids)
+        .into_iter()
+        .map(|x| x.0.to_owned())
+        .collect();
     assert!(engine.stats().is_balanced());
-    if std::env::var("HCV").is_ok() { eprintln!("{:?}", engine.stats()); }
+    if std::env::var("HCV").is_ok() {
+        eprintln!("{:?}", engine.stats());
+    }
     Ok(out)
 }
 
 fn note(engine: &Engine, d: &Decisions, out: &mut Outcome, v: &serde_json::Value) {
     for x in d.as_slice() {
         match *x {
-            Decision::Opened { incident, alert, .. } | Decision::Joined { incident, alert } => {
-                let k = (alert.fingerprint.to_string(), v["startsAt"].as_str().unwrap().to_owned());
+            Decision::Opened {
+                incident, alert, ..
+            }
+            | Decision::Joined { incident, alert } => {
+                let k = (
+                    alert.fingerprint.to_string(),
+                    v["startsAt"].as_str().unwrap().to_owned(),
+                );
                 out.members.insert(k, Some(incident.to_string()));
             }
             Decision::Suppressed { alert, .. } => {
-                let k = (alert.fingerprint.to_string(), v["startsAt"].as_str().unwrap().to_owned());
+                let k = (
+                    alert.fingerprint.to_string(),
+                    v["startsAt"].as_str().unwrap().to_owned(),
+                );
                 out.members.insert(k, None);
             }
-            Decision::Merged { incident, into } => { out.into.insert(incident.to_string(), into.to_string()); }
+            Decision::Merged { incident, into } => {
+                out.into.insert(incident.to_string(), into.to_string());
+            }
             _ => {}
         }
         if let Decision::Published { incident, .. } = *x {
             let view = engine.incident(incident).unwrap();
-            out.ranked.insert(incident.to_string(), view.candidates().iter().map(|c| (c.entity.to_owned(), c.score.to_f64(), c.is_silent())).collect());
+            out.ranked.insert(
+                incident.to_string(),
+                view.candidates()
+                    .iter()
+                    .map(|c| (c.entity.to_owned(), c.score.to_f64(), c.is_silent()))
+                    .collect(),
+            );
         } else if let Decision::Repeated { .. } = *x {
         }
     }
@@ -132,27 +185,66 @@ fn note(engine: &Engine, d: &Decisions, out: &mut Outcome, v: &serde_json::Value
 
 fn rank(case: &Case) -> Result<Vec<String>> {
     let out = play(&case.alerts, &case.topology)?;
-    if std::env::var("RM").is_err() { return Ok(out.together); }
+    if std::env::var("RM").is_err() {
+        return Ok(out.together);
+    }
     let mode = std::env::var("RM").unwrap_or_default();
     let mut best: BTreeMap<String, f64> = BTreeMap::new();
-    let count = |id: &str| out.members.values().filter(|i| i.as_ref().is_some_and(|i| { let mut i = i.clone(); while let Some(n) = out.into.get(&i) { i = n.clone(); } i == id })).count() as f64;
-    let biggest = out.ranked.keys().filter(|k| !out.into.contains_key(*k)).map(|k| (count(k) as i64, std::cmp::Reverse(k.clone()))).max();
+    let count = |id: &str| {
+        out.members
+            .values()
+            .filter(|i| {
+                i.as_ref().is_some_and(|i| {
+                    let mut i = i.clone();
+                    while let Some(n) = out.into.get(&i) {
+                        i = n.clone();
+                    }
+                    i == id
+                })
+            })
+            .count() as f64
+    };
+    let biggest = out
+        .ranked
+        .keys()
+        .filter(|k| !out.into.contains_key(*k))
+        .map(|k| (count(k) as i64, std::cmp::Reverse(k.clone())))
+        .max();
     for (id, list) in &out.ranked {
-        if out.into.contains_key(id) { continue; }
+        if out.into.contains_key(id) {
+            continue;
+        }
         for (e, s, _) in list {
-            let b = best.entry(e.clone()).or_insert(if mode == "sum" { 0.0 } else { f64::MIN });
+            let b = best
+                .entry(e.clone())
+                .or_insert(if mode == "sum" { 0.0 } else { f64::MIN });
             match mode.as_str() {
                 "sum" => *b += s.max(0.0),
                 "size" => *b = b.max(*s + 1000.0 * count(id)),
-                "biggest" => *b = b.max(*s + if biggest.as_ref().is_some_and(|x| &x.1.0 == id) { 1000.0 } else { 0.0 }),
+                "biggest" => {
+                    *b = b.max(
+                        *s + if biggest.as_ref().is_some_and(|x| &x.1.0 == id) {
+                            1000.0
+                        } else {
+                            0.0
+                        },
+                    )
+                }
                 "mul" => *b = b.max(*s * count(id)),
                 _ => *b = b.max(*s),
             }
         }
     }
     if std::env::var("HCV").is_ok() {
-        eprintln!("{} {} truth {:?}", case.set, case.name, case.truth.root_causes);
-        for (id, list) in &out.ranked { if !out.into.contains_key(id) { eprintln!("   {id} n={} {:?}", count(id), &list[..list.len().min(4)]); } }
+        eprintln!(
+            "{} {} truth {:?}",
+            case.set, case.name, case.truth.root_causes
+        );
+        for (id, list) in &out.ranked {
+            if !out.into.contains_key(id) {
+                eprintln!("   {id} n={} {:?}", count(id), &list[..list.len().min(4)]);
+            }
+        }
     }
     let mut list: Vec<_> = best.into_iter().collect();
     list.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -161,13 +253,28 @@ fn rank(case: &Case) -> Result<Vec<String>> {
 
 fn group(storm: &Storm) -> Result<Vec<MemberLine>> {
     let out = play(&storm.alerts, &storm.topology)?;
-    Ok(out.members.iter().map(|((f, s), inc)| {
-        let inc = inc.as_ref().map(|i| {
-            let mut i = i.clone();
-            while let Some(n) = out.into.get(&i) { i = n.clone(); }
-            i
-        });
-        let root = inc.as_ref().and_then(|i| out.ranked.get(i)).and_then(|r| r.first()).map(|r| r.0.clone());
-        MemberLine { fingerprint: f.clone(), starts_at: s.clone(), incident: inc, root }
-    }).collect())
+    Ok(out
+        .members
+        .iter()
+        .map(|((f, s), inc)| {
+            let inc = inc.as_ref().map(|i| {
+                let mut i = i.clone();
+                while let Some(n) = out.into.get(&i) {
+                    i = n.clone();
+                }
+                i
+            });
+            let root = inc
+                .as_ref()
+                .and_then(|i| out.ranked.get(i))
+                .and_then(|r| r.first())
+                .map(|r| r.0.clone());
+            MemberLine {
+                fingerprint: f.clone(),
+                starts_at: s.clone(),
+                incident: inc,
+                root,
+            }
+        })
+        .collect())
 }
