@@ -4,7 +4,6 @@
 //! `default.yml` is the reference manual: it holds every key with its default, and a test proves
 //! that.
 
-mod error;
 mod input;
 mod output;
 mod policy;
@@ -16,10 +15,10 @@ use std::path::{Path, PathBuf};
 
 use hypocenter_engine::{LabelLimits, Policy};
 
-pub use error::{ConfigError, PROBLEMS_SHOWN_MAX};
 pub use input::{Input, KafkaInput, OffsetReset};
 pub use output::{KafkaOutput, Output, WebhookOutput};
 
+use crate::file_error::FileError;
 use crate::yaml::reader::Reader;
 use crate::yaml::section::Section;
 use crate::yaml::{Problem, parse};
@@ -171,10 +170,10 @@ impl Config {
     ///
     /// # Errors
     /// That it cannot be read, or everything that is wrong in it.
-    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+    pub fn load(file: &Path) -> Result<Self, FileError> {
         let text = crate::text_file::read(file, FILE_BYTES_MAX)
-            .map_err(|what| ConfigError::new(file, vec![Problem::new(None, "", what)]))?;
-        let mut config = Self::parse(&text).map_err(|problems| ConfigError::new(file, problems))?;
+            .map_err(|what| FileError::new(file, vec![Problem::new(None, "", what)]))?;
+        let mut config = Self::parse(&text).map_err(|problems| FileError::new(file, problems))?;
         config.resolve(file.parent().unwrap_or(Path::new("")));
         Ok(config)
     }

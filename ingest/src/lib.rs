@@ -1,8 +1,13 @@
 //! The daemon and command line around the engine: sources, decoding, sinks.
 
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod duration;
+pub mod file_error;
+pub mod logging;
 pub mod sink;
 pub mod source;
 pub mod text_file;
+pub mod topology_file;
 pub mod yaml;

@@ -99,6 +99,7 @@ impl Node {
         };
         match &self.value {
             Value::Null => "empty".to_owned(),
+            Value::Plain(text) | Value::Quoted(text) if text.is_empty() => "empty".to_owned(),
             Value::Plain(text) => short(text),
             Value::Quoted(text) => format!("{:?}", short(text)),
             Value::List(_) => "a list".to_owned(),

@@ -10,12 +10,12 @@ pub const PROBLEMS_SHOWN_MAX: usize = 50;
 
 /// A file that cannot be used, with everything that is wrong in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ConfigError {
+pub struct FileError {
     file: PathBuf,
     problems: Vec<Problem>,
 }
 
-impl ConfigError {
+impl FileError {
     pub(crate) fn new(file: &Path, problems: Vec<Problem>) -> Self {
         let file = file.to_owned();
         Self { file, problems }
@@ -28,7 +28,7 @@ impl ConfigError {
     }
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, problem) in self.problems.iter().take(PROBLEMS_SHOWN_MAX).enumerate() {
             let line = if n == 0 { "" } else { "\n" };
@@ -42,4 +42,4 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl std::error::Error for FileError {}
