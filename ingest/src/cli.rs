@@ -9,9 +9,9 @@ use crate::config::{LogFormat, LogLevel, parse_listen_address};
 
 const EXAMPLES: &str = "\
 Examples:
-  hypocenter demo                                   see it work, nothing needed
-  hypocenter replay --topology graph.yml alerts.jsonl   incidents from recorded alerts
-  hypocenter run --config.file hypocenter.yml       the daemon";
+  hypocenter demo                                        see it work; nothing is needed
+  hypocenter replay --topology graph.yml alerts.jsonl    incidents from recorded alerts
+  hypocenter run --config.file hypocenter.yml            the daemon";
 
 const DETAILS: &str = "\
 Exit codes:
@@ -28,7 +28,7 @@ setting has its default: alerts come from standard input, incidents go to standa
 
 /// Reads alerts and names where the trouble started.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "hypocenter", version, about, before_help = EXAMPLES, after_long_help = DETAILS)]
+#[command(name = "hypocenter", version, before_help = EXAMPLES, after_long_help = DETAILS)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
@@ -94,7 +94,7 @@ pub struct DemoArgs {
 /// What all commands that correlate have in common.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CommonArgs {
-    /// Configuration; ingest/default.yml documents every key [default: all defaults]
+    /// Configuration, YAML; default.yml documents every key [default: all defaults]
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
     /// Dependency graph, YAML or JSON; overrides topology.file

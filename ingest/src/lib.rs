@@ -6,6 +6,7 @@ pub mod config;
 pub mod duration;
 pub mod file_error;
 pub mod logging;
+pub mod metrics;
 pub mod sink;
 pub mod source;
 pub mod text_file;
