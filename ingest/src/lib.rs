@@ -1,5 +1,6 @@
 //! The daemon and command line around the engine: sources, decoding, sinks.
 
+pub mod admin;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -26,6 +26,8 @@ use prometheus_client::registry::{Registry, Unit};
 pub use definitions::{DEFINITIONS, Definition, Type, reference};
 pub use latency::Latency;
 pub use snapshot::{ByLabel, Info, ShardSnapshot, Snapshot};
+#[cfg(test)]
+pub(crate) use tests::check_text;
 
 /// Counters of one sink, counted up by whoever knows first.
 #[derive(Debug, Default)]
