@@ -1,0 +1,206 @@
+//! The command line: what may be typed, and nothing of what it does.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{LogFormat, LogLevel, parse_listen_address};
+
+const EXAMPLES: &str = "\
+Examples:
+  hypocenter demo                                        see it work; nothing is needed
+  hypocenter replay --topology graph.yml alerts.jsonl    incidents from recorded alerts
+  hypocenter run --config.file hypocenter.yml            the daemon";
+
+const DETAILS: &str = "\
+Exit codes:
+  0    done
+  1    failed while running
+  2    wrong use of the command line
+  3    a configuration, topology or recording is invalid
+  5    an input is unavailable
+  130  interrupted
+
+Data goes to standard output, everything else to standard error. Without --config.file every
+setting has its default: alerts come from standard input, incidents go to standard output.
+--config.file < flags: a flag overrides what the file says.";
+
+/// Reads alerts and names where the trouble started.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "hypocenter", version, before_help = EXAMPLES, after_long_help = DETAILS)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Command {
+    /// Run the daemon: read alerts as they come, write incidents as they change
+    #[command(after_long_help = DETAILS)]
+    Run(RunArgs),
+    /// Read recorded alerts as fast as possible and write the incidents they make
+    #[command(after_long_help = DETAILS)]
+    Replay(ReplayArgs),
+    /// Show a small outage from first alert to resolved incident
+    Demo(DemoArgs),
+    /// Check a file without using it
+    #[command(subcommand)]
+    Check(CheckCommand),
+}
+
+/// Arguments of `run`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RunArgs {
+    /// What all commands that correlate have in common.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Address and port of metrics and health; :9096 listens on all addresses [default: 127.0.0.1:9096]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", value_parser = parse_listen_address)]
+    pub web_listen_address: Option<SocketAddr>,
+}
+
+/// Arguments of `replay`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ReplayArgs {
+    /// Recordings, one alert record a line, read in the order given; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What all commands that correlate have in common.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Where to write incident records, one a line; - is standard output
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    /// Where to write which incident each alert went to, one a line
+    #[arg(long, value_name = "FILE")]
+    pub members: Option<PathBuf>,
+    /// Do not show progress and the summary
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `demo`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DemoArgs {
+    /// How log lines are written.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What all commands that correlate have in common.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CommonArgs {
+    /// Configuration, YAML; default.yml documents every key [default: all defaults]
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// Dependency graph, YAML or JSON; overrides topology.file
+    #[arg(long, value_name = "FILE")]
+    pub topology: Option<PathBuf>,
+    /// How log lines are written.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// How log lines are written.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct LogArgs {
+    /// Least level of log lines [default: info]
+    #[arg(long = "log.level", value_name = "LEVEL")]
+    pub level: Option<LogLevel>,
+    /// Form of log lines [default: logfmt]
+    #[arg(long = "log.format", value_name = "FORMAT")]
+    pub format: Option<LogFormat>,
+}
+
+/// What to check.
+#[derive(Subcommand, Clone, Debug)]
+pub enum CheckCommand {
+    /// Check configuration files, and the topologies that they name
+    Config(CheckArgs),
+    /// Check topology files
+    Topology(CheckArgs),
+}
+
+/// Arguments of `check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn help(args: &[&str]) -> String {
+        Cli::try_parse_from(args).expect_err("help").to_string()
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn short_help_fits_a_screen_and_starts_with_examples() {
+        let text = help(&["hypocenter", "-h"]);
+        assert!(text.starts_with("Examples:\n  hypocenter demo"), "{text}");
+        assert!(text.lines().count() <= 24, "{text}");
+        for line in text.lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+        for command in ["run", "replay", "demo", "check"] {
+            assert!(text.contains(&format!("\n  {command} ")), "{text}");
+        }
+        assert!(!text.contains("Exit codes"));
+    }
+
+    #[test]
+    fn long_help_has_exit_codes_and_defaults() {
+        assert!(help(&["hypocenter", "--help"]).contains("Exit codes:\n  0    done"));
+        let run = help(&["hypocenter", "run", "--help"]);
+        for part in [
+            "--config.file <FILE>",
+            "127.0.0.1:9096",
+            "- debug: Everything",
+            "130",
+        ] {
+            assert!(run.contains(part), "{run}");
+        }
+    }
+
+    #[test]
+    fn flags_are_read() {
+        let line = "hypocenter run --config.file=c.yml --web.listen-address=:80 --log.level=warn \
+                    --log.format=json --topology t.yml";
+        let cli = Cli::try_parse_from(line.split_whitespace()).expect("valid");
+        let Command::Run(run) = cli.command else {
+            panic!("run");
+        };
+        assert_eq!(run.web_listen_address, Some(([0u16; 8], 80).into()));
+        assert_eq!(run.common.log.level, Some(LogLevel::Warn));
+        assert_eq!(run.common.log.format, Some(LogFormat::Json));
+        assert_eq!(run.common.topology, Some("t.yml".into()));
+    }
+
+    #[test]
+    fn mistakes_are_usage_errors() {
+        for line in [
+            "hypocenter rnu",
+            "hypocenter run --config.fil x",
+            "hypocenter replay",
+            "hypocenter run --log.level=loud",
+            "hypocenter run --web.listen-address=x",
+        ] {
+            let error = Cli::try_parse_from(line.split_whitespace()).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{error}");
+        }
+    }
+}

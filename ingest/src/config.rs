@@ -1,0 +1,260 @@
+//! The configuration file: read, checked, and nothing more. Files and networks that it names are
+//! touched by whoever uses it.
+//!
+//! `default.yml` is the reference manual: it holds every key with its default, and a test proves
+//! that.
+
+mod input;
+mod output;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use hypocenter_engine::{LabelLimits, Policy};
+
+pub use input::{Input, KafkaInput, OffsetReset};
+pub use output::{KafkaOutput, Output, WebhookOutput};
+
+use crate::file_error::FileError;
+use crate::yaml::reader::Reader;
+use crate::yaml::section::Section;
+use crate::yaml::{Problem, parse};
+
+/// The reference manual: every key with its default.
+pub const DEFAULT_YML: &str = include_str!("../default.yml");
+
+/// Largest configuration file, in bytes.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Port of the administrative HTTP server.
+pub const WEB_PORT: u16 = 9096;
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where alerts come from.
+    pub input: Input,
+    /// Where incident records go.
+    pub outputs: Vec<Output>,
+    /// The file with the dependency graph, if there is one.
+    pub topology_file: Option<PathBuf>,
+    /// Every parameter of the engine.
+    pub policy: Policy,
+    /// Bounds on what is accepted.
+    pub accept: Accept,
+    /// Annotations that carry numbers.
+    pub annotations: Annotations,
+    /// The administrative HTTP server.
+    pub web: Web,
+    /// Logging.
+    pub log: Log,
+}
+
+/// Bounds on what is accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accept {
+    /// Bounds on one alert's labels.
+    pub labels: LabelLimits,
+    /// Largest input record, in bytes.
+    pub body_bytes_max: usize,
+}
+
+impl Default for Accept {
+    fn default() -> Self {
+        Self {
+            labels: LabelLimits::default(),
+            body_bytes_max: 4 << 20,
+        }
+    }
+}
+
+/// Names of the annotations that carry numbers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Annotations {
+    /// The measured value, such as `0.93`.
+    pub value: String,
+    /// Its limit, such as `> 0.9`.
+    pub threshold: String,
+}
+
+impl Default for Annotations {
+    fn default() -> Self {
+        Self {
+            value: "value".to_owned(),
+            threshold: "threshold".to_owned(),
+        }
+    }
+}
+
+/// The administrative HTTP server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Web {
+    /// Where it listens.
+    pub listen_address: SocketAddr,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            listen_address: SocketAddr::from(([127, 0, 0, 1], WEB_PORT)),
+        }
+    }
+}
+
+/// Logging.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Log {
+    /// Least level that is written.
+    pub level: LogLevel,
+    /// Form of the lines.
+    pub format: LogFormat,
+}
+
+/// Least level of a log line that is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum LogLevel {
+    /// Everything, single alerts included.
+    Debug,
+    /// What an operator may want to know.
+    #[default]
+    Info,
+    /// What heals by itself, or may become trouble.
+    Warn,
+    /// What needs somebody.
+    Error,
+}
+
+impl LogLevel {
+    const CHOICES: [(&'static str, Self); 4] = [
+        ("debug", Self::Debug),
+        ("info", Self::Info),
+        ("warn", Self::Warn),
+        ("error", Self::Error),
+    ];
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    #[default]
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    const CHOICES: [(&'static str, Self); 2] = [("logfmt", Self::Logfmt), ("json", Self::Json)];
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            input: Input::default(),
+            outputs: vec![Output::Stdout],
+            topology_file: None,
+            policy: Policy::default(),
+            accept: Accept::default(),
+            annotations: Annotations::default(),
+            web: Web::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it are taken from its directory.
+    ///
+    /// # Errors
+    /// That it cannot be read, or everything that is wrong in it.
+    pub fn load(file: &Path) -> Result<Self, FileError> {
+        let text = crate::text_file::read(file, FILE_BYTES_MAX)
+            .map_err(|what| FileError::new(file, vec![Problem::new(None, "", what)]))?;
+        let mut config = Self::parse(&text).map_err(|problems| FileError::new(file, problems))?;
+        config.resolve(file.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// Reads and checks a text.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it, in the order of its lines.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let reader = Reader::default();
+        match Self::read(text, &reader) {
+            Some(config) if !reader.has_problem("") => Ok(config),
+            _ => Err(reader.into_problems()),
+        }
+    }
+
+    fn read(text: &str, reader: &Reader) -> Option<Self> {
+        let mut problems = Vec::new();
+        let node = parse(text, &mut problems);
+        for problem in problems {
+            reader.problem(problem.at, &problem.path, problem.what);
+        }
+        let node = node?;
+        let mut config = Self::default();
+        let mut spec = config.policy.spec().clone();
+        reader.section(&node, "", |root| {
+            input::read(root, &mut config.input);
+            output::read(root, &mut config.outputs);
+            root.section("topology", |s| {
+                let mut file = None;
+                s.optional("file", &mut file);
+                config.topology_file = file.map(PathBuf::from);
+            });
+            policy::read(root, &mut spec, &mut config.accept);
+            root.section("annotations", |s| {
+                s.text("value", &mut config.annotations.value);
+                s.text("threshold", &mut config.annotations.threshold);
+            });
+            root.section("web", |s| listen_address(s, &mut config.web.listen_address));
+            root.section("log", |s| {
+                s.choice("level", &LogLevel::CHOICES, &mut config.log.level);
+                s.choice("format", &LogFormat::CHOICES, &mut config.log.format);
+            });
+        });
+        config.policy = policy::check(reader, spec)?;
+        Some(config)
+    }
+
+    fn resolve(&mut self, directory: &Path) {
+        let join = |path: &mut PathBuf| *path = directory.join(&*path);
+        self.topology_file.iter_mut().for_each(join);
+        if let Input::File { paths } = &mut self.input {
+            let files = paths.iter_mut().filter(|path| **path != Path::new("-"));
+            files.for_each(join);
+        }
+        for output in &mut self.outputs {
+            if let Output::File { path } = output {
+                join(path);
+            }
+        }
+    }
+}
+
+fn listen_address(section: &mut Section<'_, '_>, into: &mut SocketAddr) {
+    let mut text = into.to_string();
+    section.text("listen_address", &mut text);
+    match parse_listen_address(&text) {
+        Ok(address) => *into = address,
+        Err(what) => section.problem("listen_address", format!("is {text}, {what}")),
+    }
+}
+
+/// Reads `host:port` with a numeric host, or `:port`, which listens on all addresses.
+///
+/// # Errors
+/// What is allowed.
+pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
+    let full = match text.strip_prefix(':') {
+        Some(port) => format!("[::]:{port}"),
+        None => text.replacen("localhost:", "127.0.0.1:", 1),
+    };
+    let allowed = "must be address:port with a numeric address, such as 127.0.0.1:9096 or :9096";
+    full.parse().map_err(|_| allowed.to_owned())
+}

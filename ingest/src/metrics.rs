@@ -1,0 +1,227 @@
+//! Every metric: its name, unit, labels and meaning, in one table.
+//!
+//! The pipeline's thread owns a [`Snapshot`] of plain counters and publishes it once a batch; a
+//! scrape reads the last one published. Sinks have threads of their own, so their counters are
+//! atomics. Nothing here is global.
+
+mod definitions;
+mod latency;
+mod process;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, MetricEncoder, NoLabelSet, text as openmetrics,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+pub use definitions::{DEFINITIONS, Definition, Type, reference};
+pub use latency::Latency;
+pub use snapshot::{ByLabel, Info, ShardSnapshot, Snapshot};
+#[cfg(test)]
+pub(crate) use tests::check_text;
+
+/// Counters of one sink, counted up by whoever knows first.
+#[derive(Debug, Default)]
+pub struct SinkCounters {
+    /// Records that the sink has taken.
+    pub sent: AtomicU64,
+    /// Records delivered, or refused for good.
+    pub acknowledged: AtomicU64,
+    /// Records that the receiver refused for good.
+    pub refused: AtomicU64,
+    /// Attempts that failed and were repeated.
+    pub retries: AtomicU64,
+}
+
+impl SinkCounters {
+    /// Adds one.
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// All metrics of one daemon. Cheap to clone; clones share their values.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    snapshot: Mutex<Snapshot>,
+    info: Mutex<Info>,
+    sinks: Mutex<Vec<(String, Arc<SinkCounters>)>>,
+}
+
+/// What the table of definitions reads from.
+#[derive(Debug)]
+struct Values {
+    snapshot: Snapshot,
+    info: Info,
+    sinks: Vec<(String, Arc<SinkCounters>)>,
+}
+
+/// Text form of metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exposition {
+    /// Prometheus' text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Exposition {
+    /// The `content-type` of this form.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new(Registry::default())
+    }
+}
+
+impl Metrics {
+    /// Metrics beside those that `registry` already holds.
+    #[must_use]
+    pub fn new(mut registry: Registry) -> Self {
+        let shared = Arc::new(Shared::default());
+        registry.register_collector(Box::new(Reader(Arc::clone(&shared))));
+        let registry = Arc::new(registry);
+        Self { shared, registry }
+    }
+
+    /// Makes the pipeline's counters visible to scrapes. Reuses the memory of the last ones.
+    pub fn publish(&self, snapshot: &Snapshot) {
+        locked(&self.shared.snapshot).clone_from(snapshot);
+    }
+
+    /// Sets what does not change while running.
+    pub fn describe(&self, info: Info) {
+        *locked(&self.shared.info) = info;
+    }
+
+    /// Counters for a sink of this name.
+    #[must_use]
+    pub fn sink(&self, name: &str) -> Arc<SinkCounters> {
+        let counters = Arc::default();
+        locked(&self.shared.sinks).push((name.to_owned(), Arc::clone(&counters)));
+        counters
+    }
+
+    /// All metrics as text.
+    #[must_use]
+    pub fn render(&self, exposition: Exposition) -> String {
+        let mut text = String::new();
+        if openmetrics::encode(&mut text, &self.registry).is_err() {
+            // Writing to a string does not fail; were it to, no metrics are better than half.
+            return String::new();
+        }
+        match exposition {
+            Exposition::OpenMetrics => text,
+            Exposition::Text => text::from_openmetrics(&text),
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The values are plain counters: whatever a panicking thread left is still the best known.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One value of a metric.
+#[derive(Clone, PartialEq, Debug)]
+enum Value {
+    Int(u64),
+    Float(f64),
+    Latency(Latency),
+}
+
+/// The values of one metric, each with its label values in the order of the definition.
+type Samples = Vec<(Vec<String>, Value)>;
+
+#[derive(Debug)]
+struct Reader(Arc<Shared>);
+
+impl Collector for Reader {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let values = Values {
+            snapshot: locked(&self.0.snapshot).clone(),
+            info: locked(&self.0.info).clone(),
+            sinks: locked(&self.0.sinks).clone(),
+        };
+        for definition in DEFINITIONS {
+            let samples = (definition.read)(&values);
+            if samples.is_empty() {
+                continue;
+            }
+            let (name, unit, kind) = definition.openmetrics();
+            let mut metric =
+                encoder.encode_descriptor(name, definition.help, unit.as_ref(), kind)?;
+            for (labels, value) in samples {
+                let names = definition.labels.iter().copied();
+                let labels: Vec<(&str, String)> = names.zip(labels).collect();
+                if labels.is_empty() {
+                    encode(&mut metric, definition.kind, &value)?;
+                } else {
+                    encode(&mut metric.encode_family(&labels)?, definition.kind, &value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Definition {
+    /// Name without the suffixes that the encoder adds itself, unit, and type.
+    fn openmetrics(&self) -> (&'static str, Option<Unit>, MetricType) {
+        let kind = match self.kind {
+            Type::Counter => MetricType::Counter,
+            Type::Gauge => MetricType::Gauge,
+            Type::Histogram => MetricType::Histogram,
+        };
+        let name = self.name.strip_suffix("_total").unwrap_or(self.name);
+        for (suffix, unit) in [("_seconds", Unit::Seconds), ("_bytes", Unit::Bytes)] {
+            if let Some(name) = name.strip_suffix(suffix) {
+                return (name, Some(unit), kind);
+            }
+        }
+        (name, None, kind)
+    }
+}
+
+fn encode(metric: &mut MetricEncoder<'_>, kind: Type, value: &Value) -> fmt::Result {
+    match (kind, value) {
+        (Type::Counter, Value::Int(value)) => {
+            metric.encode_counter::<NoLabelSet, _, u64>(value, None)
+        }
+        (Type::Counter, Value::Float(value)) => {
+            metric.encode_counter::<NoLabelSet, _, f64>(value, None)
+        }
+        (Type::Gauge, Value::Int(value)) => metric.encode_gauge(value),
+        (Type::Gauge, Value::Float(value)) => metric.encode_gauge(value),
+        (_, Value::Latency(latency)) => metric.encode_histogram::<NoLabelSet>(
+            latency.sum_seconds(),
+            latency.count(),
+            &latency.buckets(),
+            None,
+        ),
+        (Type::Histogram, _) => Err(fmt::Error),
+    }
+}

@@ -1,0 +1,177 @@
+//! The table of all metrics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::snapshot::{ByLabel, ShardSnapshot};
+use super::{Samples, SinkCounters, Value, Values, process};
+
+/// One metric.
+#[derive(Debug)]
+pub struct Definition {
+    /// Full name.
+    pub name: &'static str,
+    /// Type.
+    pub kind: Type,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+    pub(super) read: fn(&Values) -> Samples,
+}
+
+/// Type of a metric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Type {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts in buckets.
+    Histogram,
+}
+
+const fn metric(
+    name: &'static str,
+    kind: Type,
+    labels: &'static [&'static str],
+    help: &'static str,
+    read: fn(&Values) -> Samples,
+) -> Definition {
+    Definition {
+        name,
+        kind,
+        labels,
+        help,
+        read,
+    }
+}
+
+use Type::{Counter, Gauge, Histogram};
+
+/// Every metric, in the order in which they are shown.
+#[rustfmt::skip]
+pub const DEFINITIONS: &[Definition] = &[
+    metric("hypocenter_build_info", Gauge, &["version"], "Always 1; says which release this is.",
+        |_| labelled(&[env!("CARGO_PKG_VERSION")], 1)),
+    metric("hypocenter_policy_info", Gauge, &["hash"], "Always 1; the hash of all parameters of the engine.",
+        |v| labelled(&[&format!("{:016x}", v.info.policy_hash)], 1)),
+    metric("hypocenter_topology_info", Gauge, &["version"], "Always 1; the hash of the dependency graph.",
+        |v| labelled(&[&format!("{:016x}", v.info.topology_version)], 1)),
+    metric("hypocenter_topology_entities", Gauge, &[], "Entities in the dependency graph.",
+        |v| int(v.info.topology_entities)),
+    metric("hypocenter_topology_dependencies", Gauge, &[], "Dependencies in the dependency graph.",
+        |v| int(v.info.topology_dependencies)),
+    metric("hypocenter_records_total", Counter, &[], "Input records read.",
+        |v| int(v.snapshot.records)),
+    metric("hypocenter_records_rejected_total", Counter, &["reason"], "Input records rejected as a whole.",
+        |v| by_label(&v.snapshot.records_rejected)),
+    metric("hypocenter_dead_letters_total", Counter, &[], "Rejected records written to the dead-letter topic.",
+        |v| int(v.snapshot.dead_letters)),
+    metric("hypocenter_events_accepted_total", Counter, &[], "Alert events that changed something.",
+        |v| int(v.snapshot.events_accepted)),
+    metric("hypocenter_events_repeated_total", Counter, &[], "Alert events that said again what was known.",
+        |v| int(v.snapshot.events_repeated)),
+    metric("hypocenter_events_rejected_total", Counter, &["reason"], "Alert events rejected as invalid.",
+        |v| by_label(&v.snapshot.events_rejected)),
+    metric("hypocenter_events_suppressed_total", Counter, &["reason"], "Alert events accepted but not correlated.",
+        |v| by_label(&v.snapshot.events_suppressed)),
+    metric("hypocenter_events_shed_total", Counter, &["limit"], "Alert events shed because a limit was reached.",
+        |v| by_label(&v.snapshot.events_shed)),
+    metric("hypocenter_incidents_opened_total", Counter, &[], "Incidents opened.",
+        |v| int(v.snapshot.incidents_opened)),
+    metric("hypocenter_incidents_merged_total", Counter, &[], "Incidents that ended in another one.",
+        |v| int(v.snapshot.incidents_merged)),
+    metric("hypocenter_incidents_resolved_total", Counter, &[], "Incidents resolved.",
+        |v| int(v.snapshot.incidents_resolved)),
+    metric("hypocenter_incidents_reranked_total", Counter, &[], "Changes of an incident's root-cause candidate.",
+        |v| int(v.snapshot.incidents_reranked)),
+    metric("hypocenter_incidents_open", Gauge, &[], "Incidents open now.",
+        |v| int(v.snapshot.incidents_open)),
+    metric("hypocenter_alerts_live", Gauge, &[], "Alerts remembered now, firing and lately resolved.",
+        |v| int(v.snapshot.alerts_live)),
+    metric("hypocenter_decision_latency_seconds", Histogram, &[], "From the complete record in the process to its decisions in the sinks' queues, for each event.",
+        |v| vec![(vec![], Value::Latency(v.snapshot.latency.clone()))]),
+    metric("hypocenter_outputs_sent_total", Counter, &["sink"], "Incident records that a sink has taken.",
+        |v| by_sink(v, |c| &c.sent)),
+    metric("hypocenter_outputs_acknowledged_total", Counter, &["sink"], "Incident records that are delivered, or refused for good.",
+        |v| by_sink(v, |c| &c.acknowledged)),
+    metric("hypocenter_outputs_failed_total", Counter, &["sink"], "Incident records that the receiver refused for good; they are lost to it.",
+        |v| by_sink(v, |c| &c.refused)),
+    metric("hypocenter_output_retries_total", Counter, &["sink"], "Attempts to deliver that failed and were repeated.",
+        |v| by_sink(v, |c| &c.retries)),
+    metric("hypocenter_source_position", Gauge, &["input", "partition"], "Position of the next record to read.",
+        |v| by_shard(v, |s| Some(Value::Int(s.position)))),
+    metric("hypocenter_source_committed_position", Gauge, &["input", "partition"], "Position before which every output is acknowledged and committed.",
+        |v| by_shard(v, |s| Some(Value::Int(s.committed)))),
+    metric("hypocenter_source_lag_records", Gauge, &["input", "partition"], "Records that are waiting to be read.",
+        |v| by_shard(v, |s| s.end.map(|end| Value::Int(end.saturating_sub(s.position))))),
+    metric("hypocenter_source_log_timestamp_seconds", Gauge, &["input", "partition"], "Log time of the last record read, in seconds since 1970.",
+        |v| by_shard(v, |s| s.log_time.map(Value::Float))),
+    metric("process_start_time_seconds", Gauge, &[], "When the process started, in seconds since 1970.",
+        |v| int(v.info.started)),
+    metric("process_cpu_seconds_total", Counter, &[], "CPU time used by this process.",
+        |_| one(process::cpu_seconds().map(Value::Float))),
+    metric("process_resident_memory_bytes", Gauge, &[], "Memory of this process that is in RAM.",
+        |_| one(process::resident_bytes().map(Value::Int))),
+    metric("process_open_fds", Gauge, &[], "Open file descriptors.",
+        |_| one(process::open_fds().map(Value::Int))),
+];
+
+fn one(value: Option<Value>) -> Samples {
+    value.map(|value| (Vec::new(), value)).into_iter().collect()
+}
+
+fn int(value: u64) -> Samples {
+    one(Some(Value::Int(value)))
+}
+
+fn labelled(labels: &[&str], value: u64) -> Samples {
+    let labels = labels.iter().map(|&label| label.to_owned()).collect();
+    vec![(labels, Value::Int(value))]
+}
+
+fn by_label(counters: &ByLabel) -> Samples {
+    counters
+        .iter()
+        .map(|(label, count)| (vec![label.to_owned()], Value::Int(count)))
+        .collect()
+}
+
+fn by_sink(values: &Values, of: fn(&SinkCounters) -> &AtomicU64) -> Samples {
+    let read = |counters: &Arc<SinkCounters>| Value::Int(of(counters).load(Ordering::Relaxed));
+    values
+        .sinks
+        .iter()
+        .map(|(name, counters)| (vec![name.clone()], read(counters)))
+        .collect()
+}
+
+fn by_shard(values: &Values, of: fn(&ShardSnapshot) -> Option<Value>) -> Samples {
+    values
+        .snapshot
+        .shards
+        .iter()
+        .filter_map(|s| Some((vec![s.input.clone(), s.partition.to_string()], of(s)?)))
+        .collect()
+}
+
+/// The reference of all metrics, in Markdown: the content of `docs/metrics.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = "# Metrics\n\nServed on `/metrics` as Prometheus text, or as OpenMetrics to those \
+                    who ask for it. This file is\nchecked against `ingest/src/metrics/definitions.rs` \
+                    by a test.\n\n| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n"
+        .to_owned();
+    for metric in DEFINITIONS {
+        let kind = match metric.kind {
+            Counter => "counter",
+            Gauge => "gauge",
+            Histogram => "histogram",
+        };
+        let labels: Vec<String> = metric.labels.iter().map(|l| format!("`{l}`")).collect();
+        let (name, labels, help) = (metric.name, labels.join(", "), metric.help);
+        text.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+    }
+    text
+}

@@ -1,0 +1,154 @@
+//! What the pipeline counts.
+
+use hypocenter_engine::Limit;
+
+use super::Latency;
+
+/// Why an alert may be rejected; counted from the start, so that a rate has its first zero.
+const REJECTED: &[&str] = &[
+    "not_an_object",
+    "no_labels",
+    "label_type",
+    "labels_empty",
+    "label_name_empty",
+    "label_limit",
+    "time",
+    "ends_before_start",
+    "status",
+    "receive_time",
+];
+/// Why a whole record may be rejected.
+const RECORD_REJECTED: &[&str] = &[
+    "empty",
+    "too_large",
+    "compressed",
+    "encoding",
+    "too_deep",
+    "json",
+    "shape",
+];
+/// Why an accepted event may be left out of correlation.
+const SUPPRESSED: &[&str] = &["flapping", "chronic", "meta"];
+
+/// Counters by the value of one label. Values are fixed words, never text from outside.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ByLabel(Vec<(&'static str, u64)>);
+
+impl ByLabel {
+    /// Counters that start at zero.
+    #[must_use]
+    pub fn new(values: &[&'static str]) -> Self {
+        Self(values.iter().map(|value| (*value, 0)).collect())
+    }
+
+    /// Adds to one of them; a new value is added to the list.
+    pub fn add(&mut self, value: &'static str, number: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == value) {
+            Some((_, count)) => *count += number,
+            None => self.0.push((value, number)),
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+/// Everything the pipeline counts. Plain numbers: it owns them and publishes copies.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Snapshot {
+    /// Input records read.
+    pub records: u64,
+    /// Input records rejected as a whole, by reason.
+    pub records_rejected: ByLabel,
+    /// Records handed to the dead-letter topic.
+    pub dead_letters: u64,
+    /// Alert events that changed something.
+    pub events_accepted: u64,
+    /// Alert events that said again what was known.
+    pub events_repeated: u64,
+    /// Alert events rejected, by reason.
+    pub events_rejected: ByLabel,
+    /// Alert events accepted but not correlated, by reason.
+    pub events_suppressed: ByLabel,
+    /// Alert events shed, by the limit that stood in the way.
+    pub events_shed: ByLabel,
+    /// Incidents opened.
+    pub incidents_opened: u64,
+    /// Incidents that ended in another one.
+    pub incidents_merged: u64,
+    /// Incidents resolved.
+    pub incidents_resolved: u64,
+    /// Changes of an incident's candidate.
+    pub incidents_reranked: u64,
+    /// Incidents open now.
+    pub incidents_open: u64,
+    /// Alerts remembered now.
+    pub alerts_live: u64,
+    /// Decision latency of every event.
+    pub latency: Latency,
+    /// The input's shards.
+    pub shards: Vec<ShardSnapshot>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        let limits = [
+            Limit::Alerts,
+            Limit::Incidents,
+            Limit::Members,
+            Limit::Duration,
+        ];
+        Self {
+            records: 0,
+            records_rejected: ByLabel::new(RECORD_REJECTED),
+            dead_letters: 0,
+            events_accepted: 0,
+            events_repeated: 0,
+            events_rejected: ByLabel::new(REJECTED),
+            events_suppressed: ByLabel::new(SUPPRESSED),
+            events_shed: ByLabel::new(&limits.map(Limit::name)),
+            incidents_opened: 0,
+            incidents_merged: 0,
+            incidents_resolved: 0,
+            incidents_reranked: 0,
+            incidents_open: 0,
+            alerts_live: 0,
+            latency: Latency::default(),
+            shards: Vec::new(),
+        }
+    }
+}
+
+/// How far one shard has been read.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ShardSnapshot {
+    /// Topic or file.
+    pub input: String,
+    /// Partition.
+    pub partition: u32,
+    /// Position of the next record to read.
+    pub position: u64,
+    /// Position up to which outputs are acknowledged and committed.
+    pub committed: u64,
+    /// Position after the last record there is, where the source knows it.
+    pub end: Option<u64>,
+    /// Log time of the last record, in seconds since 1970.
+    pub log_time: Option<f64>,
+}
+
+/// What does not change while running.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Info {
+    /// Hash of the policy.
+    pub policy_hash: u64,
+    /// Hash of the topology.
+    pub topology_version: u64,
+    /// Entities in the topology.
+    pub topology_entities: u64,
+    /// Dependencies in the topology.
+    pub topology_dependencies: u64,
+    /// When the process started, in seconds since 1970.
+    pub started: u64,
+}

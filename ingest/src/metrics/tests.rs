@@ -1,0 +1,119 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+fn filled() -> Metrics {
+    let metrics = Metrics::default();
+    let mut snapshot = Snapshot {
+        records: 7,
+        ..Snapshot::default()
+    };
+    snapshot.events_rejected.add("time", 2);
+    snapshot.latency.record(900);
+    snapshot.latency.record(1_000);
+    snapshot.latency.record(1_001);
+    snapshot.latency.record(60_000_000_000);
+    snapshot.shards.push(ShardSnapshot {
+        input: "a\"b\\c\n".to_owned(),
+        partition: 3,
+        position: 10,
+        end: Some(15),
+        log_time: Some(1.5),
+        ..ShardSnapshot::default()
+    });
+    metrics.publish(&snapshot);
+    SinkCounters::count(&metrics.sink("webhook").sent);
+    metrics
+}
+
+/// Checks the text format by its grammar; returns the names of the samples.
+pub(crate) fn check_text(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut family = String::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            family = rest.split(' ').next().expect("a name").to_owned();
+            continue;
+        }
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').expect("a type");
+            assert_eq!(name, family, "HELP comes before TYPE");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').expect("a value");
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        assert!(labels.ends_with('}'), "{line}");
+        assert!(name.starts_with(&family), "{line} is not of {family}");
+        let fine = |c: char| c.is_ascii_lowercase() || c == '_';
+        assert!(name.chars().all(fine), "{line}");
+        names.insert(name.to_owned());
+    }
+    names
+}
+
+#[test]
+fn both_forms_have_every_metric() {
+    let metrics = filled();
+    let text = metrics.render(Exposition::Text);
+    let names = check_text(&text);
+    for definition in DEFINITIONS {
+        let name = match definition.kind {
+            Type::Histogram => format!("{}_bucket", definition.name),
+            _ => definition.name.to_owned(),
+        };
+        assert!(names.contains(&name), "{name} is missing in {text}");
+    }
+    for line in [
+        "hypocenter_records_total 7",
+        "hypocenter_events_rejected_total{reason=\"time\"} 2",
+        "hypocenter_events_shed_total{limit=\"alerts\"} 0",
+        "hypocenter_decision_latency_seconds_bucket{le=\"0.000001\"} 2",
+        "hypocenter_decision_latency_seconds_bucket{le=\"0.000002\"} 3",
+        "hypocenter_decision_latency_seconds_bucket{le=\"+Inf\"} 4",
+        "hypocenter_decision_latency_seconds_count 4",
+        "hypocenter_outputs_sent_total{sink=\"webhook\"} 1",
+        "hypocenter_source_lag_records{input=\"a\\\"b\\\\c\\n\",partition=\"3\"} 5",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\nis not in\n{text}");
+    }
+    let open = metrics.render(Exposition::OpenMetrics);
+    assert!(open.ends_with("# EOF\n"));
+    assert!(open.contains("# TYPE hypocenter_records counter\n"));
+    assert!(open.contains("# UNIT process_cpu_seconds seconds\n"));
+}
+
+#[test]
+fn names_follow_the_conventions() {
+    let mut seen = BTreeSet::new();
+    for d in DEFINITIONS {
+        assert!(seen.insert(d.name), "{} twice", d.name);
+        assert_eq!(
+            d.name.ends_with("_total"),
+            d.kind == Type::Counter,
+            "{}",
+            d.name
+        );
+        assert!(d.name.starts_with("hypocenter_") || d.name.starts_with("process_"));
+        assert!(d.help.ends_with('.'), "{}", d.name);
+    }
+}
+
+/// Run with `BLESS=1` to write the file anew.
+#[test]
+fn the_reference_is_up_to_date() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&file, reference()).expect("written");
+    }
+    let text = fs::read_to_string(&file).expect("docs/metrics.md");
+    assert_eq!(
+        text,
+        reference(),
+        "run BLESS=1 cargo test to write docs/metrics.md anew"
+    );
+}
