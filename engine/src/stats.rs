@@ -54,6 +54,35 @@ impl Stats {
         self.suppressed[by as usize]
     }
 
+    /// Adds the counters of another engine.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, by) in self.suppressed.iter_mut().zip(other.suppressed) {
+            *sum += by;
+        }
+        for (sum, one) in [
+            (&mut self.events, other.events),
+            (&mut self.repeats, other.repeats),
+            (&mut self.resolves, other.resolves),
+            (&mut self.resolves_unknown, other.resolves_unknown),
+            (&mut self.placed, other.placed),
+            (&mut self.shed, other.shed),
+            (&mut self.expired, other.expired),
+            (&mut self.opened, other.opened),
+            (&mut self.merged, other.merged),
+            (&mut self.resolved, other.resolved),
+            (&mut self.reranked, other.reranked),
+            (&mut self.published, other.published),
+            (&mut self.refused, other.refused),
+            (&mut self.evicted, other.evicted),
+            (&mut self.clock_clamped, other.clock_clamped),
+            (&mut self.late, other.late),
+            (&mut self.unmapped, other.unmapped),
+            (&mut self.outside_topology, other.outside_topology),
+        ] {
+            *sum += one;
+        }
+    }
+
     /// Whether each event is accounted for exactly once.
     #[must_use]
     pub fn is_balanced(&self) -> bool {

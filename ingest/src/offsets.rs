@@ -10,6 +10,8 @@ pub struct Offsets {
     pending: VecDeque<(u64, u32)>,
     /// Everything before this has been decided.
     decided: u64,
+    /// What was safe before: time may cause a late output of a position that is committed.
+    safe: u64,
 }
 
 impl Offsets {
@@ -39,8 +41,10 @@ impl Offsets {
 
     /// The next position that must be read again after a restart.
     #[must_use]
-    pub fn safe(&self) -> u64 {
-        self.pending.front().map_or(self.decided, |&(position, _)| position)
+    pub fn safe(&mut self) -> u64 {
+        let safe = self.pending.front().map_or(self.decided, |&(position, _)| position);
+        self.safe = self.safe.max(safe);
+        self.safe
     }
 
     /// Outputs on their way.

@@ -73,11 +73,16 @@ pub struct Setup {
     pub decode: Options,
 }
 
-/// One engine and its place in the input.
+/// One engine and its place in the input, and the decoder that feeds it.
 pub struct ShardRunner {
+    decoder: Decoder,
+    lane: Lane,
+}
+
+/// One engine and its place in the input.
+struct Lane {
     shard: Shard,
     engine: Engine,
-    decoder: Decoder,
     decisions: Decisions,
     clock: LogClock,
     /// Whether every record there is has been read.
@@ -86,10 +91,8 @@ pub struct ShardRunner {
     quiet_before: u64,
     position: u64,
     now: Timestamp,
-    events: u64,
     rejected: u64,
-    /// What may be committed.
-    pub offsets: Offsets,
+    offsets: Offsets,
 }
 
 impl ShardRunner {
@@ -97,9 +100,8 @@ impl ShardRunner {
     #[must_use]
     pub fn new(setup: &Setup, shard: Shard, quiet_before: u64) -> Self {
         let (policy, topology) = (setup.policy.clone(), setup.topology.clone());
-        Self {
+        let lane = Lane {
             engine: Engine::new(policy, topology, shard.partition, setup.seed),
-            decoder: Decoder::new(setup.decode.clone()),
             shard,
             decisions: Decisions::new(),
             clock: LogClock::default(),
@@ -107,64 +109,82 @@ impl ShardRunner {
             quiet_before,
             position: 0,
             now: Timestamp::MIN,
-            events: 0,
             rejected: 0,
             offsets: Offsets::default(),
-        }
+        };
+        Self { decoder: Decoder::new(setup.decode.clone()), lane }
     }
 
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.lane.engine
     }
 
     /// The shard.
     #[must_use]
     pub fn shard(&self) -> &Shard {
-        &self.shard
+        &self.lane.shard
     }
 
     /// Position of the latest record.
     #[must_use]
     pub fn position(&self) -> u64 {
-        self.position
+        self.lane.position
     }
 
-    /// Alerts refused, and bodies.
+    /// Log time, as far as it has come.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.lane.now
+    }
+
+    /// Records and single alerts that could not be read.
     #[must_use]
     pub fn rejected(&self) -> u64 {
-        self.rejected
+        self.lane.rejected
+    }
+
+    /// What may be committed.
+    pub fn offsets(&mut self) -> &mut Offsets {
+        &mut self.lane.offsets
+    }
+
+    /// Notes that no record is waiting: time may pass.
+    pub fn caught_up(&mut self) {
+        self.lane.caught_up = true;
+    }
+
+    /// Lets time pass in an idle shard, as far as log time has surely come by wall time `now`.
+    pub fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) {
+        self.lane.tick(now, listener);
     }
 
     /// Decodes a record, applies its events, and tells what they decide.
     pub fn record(&mut self, record: &Record<'_>, arrived: Timestamp, listener: &mut dyn Listener) {
         let since = Instant::now();
-        self.position = record.position;
-        self.caught_up = false;
+        let Self { decoder, lane } = self;
+        lane.position = record.position;
+        lane.caught_up = false;
         if let Some(time) = record.time {
-            self.clock.note(time, arrived);
+            lane.clock.note(time, arrived);
         }
-        // The decoder lends out its buffers while the engine is at work: they part for a while.
-        let mut decoder = std::mem::replace(&mut self.decoder, Decoder::new(Options::default()));
         let outcome = decoder.decode(record.payload, &mut |decoded| match decoded {
             Ok(decoded) => {
-                self.apply(record, &decoded, since, listener);
+                lane.apply(record, &decoded, since, listener);
                 let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 listener.timed(nanos);
             }
-            Err(refused) => {
-                let class = refused.reason.class();
-                self.reject(record, class, &refused, listener);
-            }
+            Err(refused) => lane.reject(record, refused.reason.class(), &refused, listener),
         });
-        self.decoder = decoder;
         if let Err(error) = outcome {
-            self.reject(record, error.class(), &error, listener);
+            lane.reject(record, error.class(), &error, listener);
         }
-        self.offsets.decided(record.position);
+        lane.offsets.decided(record.position);
     }
+}
 
+impl Lane {
     fn reject(
         &mut self,
         record: &Record<'_>,
@@ -173,6 +193,9 @@ impl ShardRunner {
         listener: &mut dyn Listener,
     ) {
         self.rejected += 1;
+        if record.position < self.quiet_before {
+            return;
+        }
         let (shard, position, payload) = (record.shard, record.position, record.payload);
         listener.rejected(&Rejection { shard, position, class, reason, payload });
     }
@@ -194,20 +217,13 @@ impl ShardRunner {
             .or(event.starts_at)
             .unwrap_or(self.now);
         self.now = self.now.max(time);
-        self.events += 1;
         self.advance(time, Some(since), listener);
         self.decisions.clear();
         self.engine.apply(Seq(record.position), event, time, &mut self.decisions);
         self.tell(Some(since), listener);
     }
 
-    /// Notes that no record is waiting: time may pass.
-    pub fn caught_up(&mut self) {
-        self.caught_up = true;
-    }
-
-    /// Lets time pass in an idle shard, as far as log time has surely come by wall time `now`.
-    pub fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) {
+    fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) {
         let Some(passed) = self.clock.passed(now).filter(|_| self.caught_up) else { return };
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= passed) {
             self.advance(passed, None, listener);
@@ -226,7 +242,8 @@ impl ShardRunner {
     }
 
     fn tell(&mut self, since: Option<Instant>, listener: &mut dyn Listener) {
-        if self.position < self.quiet_before {
+        // What a record caused before the restart went out then; what time causes now did not.
+        if since.is_some() && self.position < self.quiet_before {
             return;
         }
         for decision in self.decisions.as_slice() {

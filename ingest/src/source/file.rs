@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::lines::Lines;
-use super::{Input, Polled, Record, Shard, Source, SourceError};
+use super::{Assignment, Input, Polled, Record, Shard, Source, SourceError};
 
 /// Longest line of a file, in bytes.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
@@ -166,7 +166,8 @@ impl Source for FileSource {
         match self.state {
             State::Fresh => {
                 self.state = State::Reading;
-                each(Input::Assigned(&self.shard));
+                let shard = self.shard.clone();
+            each(Input::Assigned(&Assignment { shard, committed: None, start: None }));
             }
             State::Reading => {}
             State::Over => return Ok(Polled::End),

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use hypocenter_engine::Timestamp;
 
 use super::lines::Lines;
-use super::{Input, Polled, Record, Shard, Source, SourceError};
+use super::{Assignment, Input, Polled, Record, Shard, Source, SourceError};
 
 /// Lines that may wait between the reading thread and the engine.
 const QUEUE_MAX: usize = 256;
@@ -102,7 +102,8 @@ impl Source for StdinSource {
         }
         if !self.assigned {
             self.assigned = true;
-            each(Input::Assigned(&self.shard));
+            let shard = self.shard.clone();
+            each(Input::Assigned(&Assignment { shard, committed: None, start: None }));
         }
         match self.queue.recv_timeout(timeout) {
             Ok(line) => self.hand_out(line, each)?,
