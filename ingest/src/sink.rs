@@ -1,6 +1,9 @@
 //! Where incident records go.
 
+pub mod file;
 pub mod kafka;
+pub mod stdout;
+pub mod webhook;
 
 use std::time::Duration;
 
@@ -57,4 +60,26 @@ pub struct SinkError {
     pub what: String,
     /// Why it failed, and what to do.
     pub why: String,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A record whose version is also its position in the input.
+    pub(crate) fn outgoing<'a>(incident: &'a str, version: u64, body: &'a [u8]) -> Outgoing<'a> {
+        Outgoing {
+            incident,
+            version,
+            body,
+            headers: &[],
+            cause: Cause {
+                shard: Shard {
+                    input: "test".to_owned(),
+                    partition: 0,
+                },
+                position: version,
+            },
+        }
+    }
 }
