@@ -130,7 +130,8 @@ impl Incident {
         let weight = spec.weights.of(seen.subject.kind);
         let bound = Score::from_f64(spec.grouping.claim_max);
         let symptom = &mut self.symptoms[at];
-        let claim = (symptom.claim + Score::from_f64(weight.claim)).clamp(-bound, bound);
+        let sure = seen.strength.to_f64().min(1.0);
+        let claim = (symptom.claim + Score::from_f64(weight.claim * sure)).clamp(-bound, bound);
         let claimed = claim - symptom.claim;
         symptom.claim = claim;
         // An entity counts once as a symptom, however many of its rules fire.
