@@ -5,22 +5,20 @@
 //! compacts nothing; it cannot look positions up by time; transactions are shape only; its
 //! latencies mean nothing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hypocenter_engine::Timestamp;
 use rdkafka::bindings;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 
-/// Less than the mock keeps of a partition, to leave room for what batches cost.
-const PARTITION_BYTES: usize = 4 * 1024 * 1024;
+/// Longest wait for the broker, which is in this process.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One broker in this process, gone when dropped.
 pub struct EmbeddedCluster {
-    /// Bytes produced so far, by topic and partition.
-    filled: BTreeMap<(String, i32), usize>,
     /// Owns the mock cluster.
     producer: BaseProducer,
 }
@@ -46,12 +44,10 @@ impl EmbeddedCluster {
         let producer: BaseProducer = ClientConfig::new()
             .set("test.mock.num.brokers", "1")
             .set("linger.ms", "5")
+            .set("compression.type", "zstd")
             .create()
             .map_err(failed("start"))?;
-        let cluster = Self {
-            filled: BTreeMap::new(),
-            producer,
-        };
+        let cluster = Self { producer };
         shorten_first_rebalance(&cluster.producer, Duration::from_millis(100));
         for (topic, partitions) in topics {
             cluster
@@ -89,41 +85,59 @@ impl EmbeddedCluster {
     /// Produces the payloads to one partition, in order, and waits until all are stored.
     ///
     /// # Errors
-    /// [`EmbeddedError`] when a record is not stored, and when there would be more in the
-    /// partition than the mock broker keeps.
+    /// [`EmbeddedError`] when a record is not stored, and when the mock broker has dropped the
+    /// first ones because there are more than it keeps.
     pub fn produce_all<P: AsRef<[u8]>>(
-        &mut self,
+        &self,
         topic: &str,
         partition: i32,
         payloads: impl IntoIterator<Item = P>,
     ) -> Result<(), EmbeddedError> {
-        let failed = |source| EmbeddedError {
-            what: format!("{topic}[{partition}]"),
-            source,
-        };
-        let filled = self
-            .filled
-            .entry((topic.to_owned(), partition))
-            .or_default();
         for payload in payloads {
-            // Room for the record's own fields, too.
-            *filled += payload.as_ref().len() + 64;
-            if *filled > PARTITION_BYTES {
-                let code = RDKafkaErrorCode::QueueFull;
-                return Err(failed(KafkaError::MessageProduction(code)));
-            }
-            let mut record = BaseRecord::<(), [u8]>::to(topic)
-                .partition(partition)
-                .payload(payload.as_ref());
-            while let Err((error, unsent)) = self.producer.send(record) {
-                if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                    return Err(failed(error));
-                }
-                record = unsent;
-                self.producer.poll(Duration::from_millis(1));
-            }
+            let record = BaseRecord::<(), [u8]>::to(topic).partition(partition);
+            self.produce(record.payload(payload.as_ref()))?;
         }
-        self.producer.flush(Duration::from_secs(30)).map_err(failed)
+        self.stored(topic, partition)
+    }
+
+    /// The same, with the time at which each record was received when it was recorded.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn produce_recorded<P: AsRef<[u8]>>(
+        &self,
+        topic: &str,
+        partition: i32,
+        recorded: impl IntoIterator<Item = (Timestamp, P)>,
+    ) -> Result<(), EmbeddedError> {
+        for (time, payload) in recorded {
+            let record = BaseRecord::<(), [u8]>::to(topic).partition(partition);
+            self.produce(record.payload(payload.as_ref()).timestamp(time.as_millis()))?;
+        }
+        self.stored(topic, partition)
+    }
+
+    fn produce(&self, mut record: BaseRecord<'_, (), [u8]>) -> Result<(), EmbeddedError> {
+        while let Err((error, unsent)) = self.producer.send(record) {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(EmbeddedError { what: "produce".to_owned(), source: error });
+            }
+            record = unsent;
+            self.producer.poll(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is stored, and looks whether it still is.
+    fn stored(&self, topic: &str, partition: i32) -> Result<(), EmbeddedError> {
+        let failed = |source| EmbeddedError { what: format!("{topic}[{partition}]"), source };
+        self.producer.flush(PATIENCE).map_err(failed)?;
+        let client = self.producer.client();
+        let (first, _) = client.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
+        match first {
+            0 => Ok(()),
+            _ => Err(failed(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull))),
+        }
     }
 
     fn mock(&self) -> Result<MockCluster<'_, DefaultProducerContext>, EmbeddedError> {

@@ -112,6 +112,12 @@ impl Metrics {
         locked(&self.shared.snapshot).clone_from(snapshot);
     }
 
+    /// The counters published last.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        locked(&self.shared.snapshot).clone()
+    }
+
     /// Sets what does not change while running.
     pub fn describe(&self, info: Info) {
         *locked(&self.shared.info) = info;

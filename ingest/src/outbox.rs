@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
 use hypocenter_engine::{Decision, Engine};
 use tracing::{debug, warn};
 
 use crate::metrics::Snapshot;
 use crate::record::{IncidentRecord, rfc3339};
+use crate::replay::latency_histogram;
 use crate::shard::{Listener, Rejection, Version};
 use crate::sink::kafka::{DeadLetter, KafkaSink};
 use crate::sink::{Cause, Outgoing, Sink, SinkError};
@@ -21,6 +23,8 @@ pub struct Outbox {
     body: Vec<u8>,
     /// Counters of the pipeline.
     pub counters: Snapshot,
+    /// Decision latency of every event, in nanoseconds.
+    latency: Histogram<u64>,
     /// Causes of outputs handed over since they were last taken.
     sent: Vec<Cause>,
     failure: Option<SinkError>,
@@ -41,6 +45,7 @@ impl Outbox {
             dead_letters: None,
             body: Vec::new(),
             counters: Snapshot::default(),
+            latency: latency_histogram(),
             sent: Vec::new(),
             failure: None,
             rejected: 0,
@@ -52,6 +57,12 @@ impl Outbox {
     pub fn with_dead_letters(mut self, sink: KafkaSink, topic: String) -> Self {
         self.dead_letters = Some(DeadLetters { sink, topic });
         self
+    }
+
+    /// Decision latency of every event so far, in nanoseconds.
+    #[must_use]
+    pub fn latency(&self) -> &Histogram<u64> {
+        &self.latency
     }
 
     /// The first failure of a sink that cannot go on.
@@ -160,6 +171,7 @@ impl Listener for Outbox {
 
     fn timed(&mut self, nanos: u64) {
         self.counters.latency.record(nanos);
+        self.latency.saturating_record(nanos);
     }
 }
 

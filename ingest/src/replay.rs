@@ -52,15 +52,17 @@ const REJECTIONS_SHOWN: usize = 10;
 /// Longest latency that the histogram tells apart: a minute.
 const LATENCY_MAX_NANOS: u64 = 60_000_000_000;
 
+/// An empty histogram of latencies: 1 ns to a minute, to three digits.
+#[must_use]
+pub fn latency_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_MAX_NANOS, 3)
+        .unwrap_or_else(|_| unreachable!("the bounds are constant and valid"))
+}
+
 impl<W: Write> Player<W> {
     /// A player that writes one record a line.
-    ///
-    /// # Panics
-    /// Never: the bounds of the histogram are constant and valid.
     #[must_use]
     pub fn new(output: W) -> Self {
-        let latency = Histogram::new_with_bounds(1, LATENCY_MAX_NANOS, 3);
-        let latency = latency.unwrap_or_else(|_| unreachable!("1 ns to 1 min fits"));
         Self {
             output,
             failure: None,
@@ -69,7 +71,7 @@ impl<W: Write> Player<W> {
             merged: BTreeMap::new(),
             candidates: BTreeMap::new(),
             body: Vec::new(),
-            summary: Summary { records: 0, rejected: 0, latency },
+            summary: Summary { records: 0, rejected: 0, latency: latency_histogram() },
         }
     }
 

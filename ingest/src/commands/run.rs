@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hypocenter_engine::HashSeed;
+use hdrhistogram::Histogram;
+use hypocenter_engine::{HashSeed, Topology};
 use tracing::{info, warn};
 
 use super::replay::decode_options;
@@ -45,35 +46,44 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let admin = Admin::start(config.web.listen_address, metrics.clone())
         .map_err(|error| Failure::new(Exit::Runtime, error))?;
     info!(address = %admin.address(), "serving metrics and health");
-    let outcome = serve(&config, &metrics, &admin, &stop);
+    let ready = admin.readiness();
+    let outcome = setup(&config)
+        .and_then(|setup| serve(&config, setup, &metrics, &stop, &|state| ready.set(state)));
     admin.stop();
     if outcome.is_ok() {
         info!("exiting gracefully");
     }
-    outcome
+    outcome.map(drop)
 }
 
-fn serve(
+/// Reads, decides and writes under a configuration until the input ends or `stop` is set.
+/// Decision latencies are returned, in nanoseconds. `ready` hears when it is, and is not.
+///
+/// # Errors
+/// [`Failure`] with the exit code.
+pub fn serve(
     config: &Config,
+    setup: Setup,
     metrics: &Metrics,
-    admin: &Admin,
     stop: &Arc<AtomicBool>,
-) -> Result<(), Failure> {
-    let setup = setup(config)?;
+    ready: &dyn Fn(bool),
+) -> Result<Histogram<u64>, Failure> {
     describe(metrics, &setup);
     let outbox = outbox(config, metrics).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     let mut source = source(&config.input).map_err(|e| Failure::new(Exit::Unavailable, e))?;
-    admin.readiness().set(true);
+    ready(true);
     let mut pipeline = Pipeline::new(setup, outbox, metrics.clone());
     let outcome = pipeline.run(source.as_mut(), stop);
-    admin.readiness().set(false);
-    outcome.map_err(|error| {
+    ready(false);
+    let failed = |error| {
         let exit = match error {
             PipelineError::Source(_) => Exit::Unavailable,
             PipelineError::Sink(_) | PipelineError::Drain { .. } => Exit::Runtime,
         };
         Failure::new(exit, error)
-    })
+    };
+    outcome.map_err(failed)?;
+    Ok(pipeline.outbox().latency().clone())
 }
 
 fn setup(config: &Config) -> Result<Setup, Failure> {
@@ -86,13 +96,19 @@ fn setup(config: &Config) -> Result<Setup, Failure> {
             warn!(entities, dependencies, "topology has faults; `check topology` lists them");
         }
     }
+    Ok(setup_with(config, topology))
+}
+
+/// What a configuration and a graph come to.
+#[must_use]
+pub fn setup_with(config: &Config, topology: Topology) -> Setup {
     let mut decode = decode_options(config);
     if matches!(config.input, Input::File { .. }) {
         decode.body_bytes_max = LINE_BYTES_MAX;
     }
     // Senders must not be able to guess the key of the hash tables. It changes no decision.
     let seed = HashSeed(clock::wall().as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
-    Ok(Setup { policy: config.policy.clone(), topology, seed, decode })
+    Setup { policy: config.policy.clone(), topology, seed, decode }
 }
 
 fn describe(metrics: &Metrics, setup: &Setup) {
