@@ -8,6 +8,7 @@ pub mod duration;
 pub mod file_error;
 pub mod logging;
 pub mod metrics;
+pub mod redact;
 pub mod sink;
 pub mod source;
 pub mod text_file;
