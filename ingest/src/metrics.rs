@@ -14,7 +14,7 @@ mod text;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -107,9 +107,18 @@ impl Metrics {
         Self { shared, registry }
     }
 
-    /// Makes the pipeline's counters visible to scrapes. Reuses the memory of the last ones.
-    pub fn publish(&self, snapshot: &Snapshot) {
-        locked(&self.shared.snapshot).clone_from(snapshot);
+    /// Makes the pipeline's counters visible to scrapes; once a batch, for it copies them. Never
+    /// waits: in the moment in which a scrape reads the last ones nothing is published, and the
+    /// answer is `false`; the next call makes up for it.
+    pub fn publish(&self, snapshot: &Snapshot) -> bool {
+        let shared = match self.shared.snapshot.try_lock() {
+            Ok(shared) => Some(shared),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        shared
+            .map(|mut shared| shared.clone_from(snapshot))
+            .is_some()
     }
 
     /// Sets what does not change while running.

@@ -23,7 +23,7 @@ fn filled() -> Metrics {
         log_time: Some(1.5),
         ..ShardSnapshot::default()
     });
-    metrics.publish(&snapshot);
+    assert!(metrics.publish(&snapshot));
     SinkCounters::count(&metrics.sink("webhook").sent);
     metrics
 }
@@ -85,6 +85,15 @@ fn both_forms_have_every_metric() {
     assert!(open.ends_with("# EOF\n"));
     assert!(open.contains("# TYPE hypocenter_records counter\n"));
     assert!(open.contains("# UNIT process_cpu_seconds seconds\n"));
+}
+
+#[test]
+fn a_scrape_does_not_hold_the_pipeline_up() {
+    let metrics = Metrics::default();
+    let scrape = locked(&metrics.shared.snapshot);
+    assert!(!metrics.publish(&Snapshot::default()));
+    drop(scrape);
+    assert!(metrics.publish(&Snapshot::default()));
 }
 
 #[test]

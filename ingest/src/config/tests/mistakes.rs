@@ -177,7 +177,7 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "log:\n  level: warn\n  level: info\n",
-        "3:3: level: is given twice, first in line 2; keep one",
+        "3:3: log.level: is given twice, first in line 2; keep one",
     ),
     (
         "log:\n\tlevel: info\n",
