@@ -1,5 +1,7 @@
 //! Every parameter of the engine: written down in a [`PolicySpec`], checked into a [`Policy`].
 
+mod check;
+
 use crate::hash::Fnv;
 use crate::kind::{Kind, KindWords};
 use crate::limits::Limits;
@@ -136,6 +138,8 @@ pub struct Times {
     pub settle_for: Span,
     /// With no member firing for this long, an incident is resolved.
     pub quiet_for: Span,
+    /// An incident that is over can be read for this long.
+    pub retain_for: Span,
     /// Incidents younger than this may still be merged.
     pub merge_window: Span,
     /// An incident takes no more alerts when this much older than the alert's onset.
@@ -155,6 +159,7 @@ impl Default for Times {
             lateness: Span::from_secs(600),
             settle_for: Span::from_secs(60),
             quiet_for: Span::from_secs(120),
+            retain_for: Span::from_secs(3600),
             merge_window: Span::from_secs(180),
             max_duration: Span::from_secs(900),
             flap_window: Span::from_secs(900),
@@ -312,7 +317,7 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn new(spec: PolicySpec) -> Result<Self, Vec<PolicyError>> {
-        let mut errors = check(&spec);
+        let mut errors = check::all(&spec);
         let mapping = Mapping::new(&spec.mapping.0);
         match mapping {
             Ok(mapping) if errors.is_empty() => {
@@ -383,151 +388,6 @@ impl Logs {
             rank_decay: powers(ranking.decay, ranking.hops_max),
         }
     }
-}
-
-fn check(spec: &PolicySpec) -> Vec<PolicyError> {
-    let mut errors = Vec::new();
-    let mut within = |field, given: f64, ok: bool, allowed| {
-        if !ok || !given.is_finite() {
-            errors.push(PolicyError::OutOfRange {
-                field,
-                given: given.to_string(),
-                allowed,
-            });
-        }
-    };
-    let (g, r, t, l) = (&spec.grouping, &spec.ranking, &spec.times, &spec.limits);
-    for (field, w) in [
-        ("grouping.decay", g.decay),
-        ("grouping.dependent_weight", g.dependent_weight),
-        ("grouping.caller_weight", g.caller_weight),
-        ("grouping.fallback_weight", g.fallback_weight),
-        ("grouping.leak", g.leak),
-        ("grouping.join_ratio", g.join_ratio),
-        ("ranking.decay", r.decay),
-    ] {
-        within(field, w, w > 0.0 && w < 1.0, "more than 0, less than 1");
-    }
-    for (field, n) in [
-        ("grouping.hops_max", g.hops_max),
-        ("ranking.hops_max", r.hops_max),
-    ] {
-        within(field, n.into(), (1..=8).contains(&n), "1 to 8");
-    }
-    let hops_fit = r.hops_max <= g.hops_max;
-    within(
-        "ranking.hops_max",
-        r.hops_max.into(),
-        hops_fit,
-        "at most grouping.hops_max",
-    );
-    let reach = g.reach_max;
-    within(
-        "grouping.reach_max",
-        reach as f64,
-        (1..=1024).contains(&reach),
-        "1 to 1024",
-    );
-    within(
-        "grouping.claim_max",
-        g.claim_max,
-        (0.0..=20.0).contains(&g.claim_max),
-        "0 to 20",
-    );
-    let flaps = g.flap_onsets;
-    within(
-        "grouping.flap_onsets",
-        flaps.into(),
-        (2..=16).contains(&flaps),
-        "2 to 16",
-    );
-    for (field, x) in [
-        ("ranking.strength_base", r.strength_base),
-        ("ranking.strength_per_ln", r.strength_per_ln),
-        ("ranking.starved_weight", r.starved_weight),
-        ("ranking.slack", r.slack),
-        ("ranking.entry_weight", r.entry_weight),
-        ("ranking.silent_price", r.silent_price),
-        ("ranking.none_score", r.none_score),
-    ] {
-        within(field, x, (0.0..=100.0).contains(&x), "0 to 100");
-    }
-    for x in r.strength_by_severity {
-        within(
-            "ranking.strength_by_severity",
-            x,
-            x > 0.0 && x <= 100.0,
-            "more than 0, at most 100",
-        );
-    }
-    within(
-        "ranking.strength_max",
-        r.strength_max,
-        r.strength_max >= r.strength_base,
-        ">= strength_base",
-    );
-    within(
-        "ranking.temperature",
-        r.temperature,
-        r.temperature > 0.0,
-        "more than 0",
-    );
-    let low = r.low_confidence;
-    within(
-        "ranking.low_confidence",
-        low,
-        (0.0..=1.0).contains(&low),
-        "0 to 1",
-    );
-    for (field, span) in [
-        ("times.resolve_timeout", t.resolve_timeout),
-        ("times.quiet_for", t.quiet_for),
-        ("times.settle_for", t.settle_for),
-        ("grouping.window", g.window),
-        ("times.max_duration", t.max_duration),
-        ("times.flap_window", t.flap_window),
-        ("times.flap_hold", t.flap_hold),
-        ("times.chronic_after", t.chronic_after),
-        ("times.lateness", t.lateness),
-    ] {
-        let secs = span.as_secs_f64();
-        within(
-            field,
-            secs,
-            secs > 0.0 && secs <= 30.0 * 86_400.0,
-            "more than 0, at most 30 days",
-        );
-    }
-    for (field, n) in [
-        ("limits.alerts_max", l.alerts_max),
-        ("limits.incidents_max", l.incidents_max),
-        ("limits.members_max", l.members_max),
-    ] {
-        within(
-            field,
-            n.into(),
-            n > 0 && n <= 100_000_000,
-            "1 to 100,000,000",
-        );
-    }
-    for kind in Kind::ALL {
-        let w = spec.weights.of(kind);
-        let all = [w.own, w.symptom, w.claim, w.pull];
-        let worst = all
-            .into_iter()
-            .fold(0.0_f64, |a, b| if b.abs() > a.abs() { b } else { a });
-        let fine = all.iter().all(|x| x.is_finite() && x.abs() <= 20.0)
-            && w.own >= 0.0
-            && w.symptom >= 0.0
-            && (0.0..=1.0).contains(&w.pull);
-        within(
-            "weights",
-            worst,
-            fine,
-            "own, symptom 0 to 20; claim -20 to 20; pull 0 to 1",
-        );
-    }
-    errors
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A hash map that cannot be iterated, so that hash order cannot reach a decision.
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 
 use ahash::RandomState;
 use hashbrown::Equivalent;
@@ -23,11 +23,6 @@ impl HashSeed {
     pub(crate) fn state(self) -> RandomState {
         let seed = self.0;
         RandomState::with_seeds(seed, seed.rotate_left(17), !seed, seed.wrapping_mul(31))
-    }
-
-    /// Keyed hash of one value, for tables that store the hash itself.
-    pub(crate) fn hash_one<T: Hash>(state: &RandomState, value: T) -> u64 {
-        state.hash_one(value)
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Relation {
     Dependent,
     /// The caller that an edge alert names.
     Caller,
+    /// What stands for the fallback labels of an alert outside the graph.
+    Fallback,
 }
 
 /// One root that could explain an alert.

@@ -1,6 +1,7 @@
 //! Where incident records go.
 
 pub mod file;
+pub mod kafka;
 pub mod stdout;
 pub mod webhook;
 

@@ -1,5 +1,10 @@
 //! Where records come from. A source knows nothing of alerts: it hands out bytes and their place.
 
+pub mod file;
+pub mod kafka;
+mod lines;
+pub mod stdin;
+
 use std::time::Duration;
 
 use hypocenter_engine::Timestamp;
@@ -13,16 +18,29 @@ pub struct Shard {
     pub partition: u32,
 }
 
+/// A shard that comes to us.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Assignment {
+    /// Which.
+    pub shard: Shard,
+    /// Everything before this position has been decided and its outputs acknowledged, by whoever
+    /// had the shard before: what it causes now only rebuilds state and must not go out again.
+    pub committed: Option<u64>,
+    /// The first position that will be handed out, if there is a record at it.
+    pub start: Option<u64>,
+}
+
 /// What a source has to say.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// From now on records of this shard come here; state starts empty.
-    Assigned(&'a Shard),
+    Assigned(&'a Assignment),
     /// One record.
     Record(Record<'a>),
     /// No record of this shard with a log time before this one is waiting: time may pass.
     CaughtUp(&'a Shard),
-    /// The shard goes to somebody else, or is at its end: finish and let go.
+    /// The shard goes to somebody else, or is at its end: finish, commit, and let go before the
+    /// next call of [`Source::poll`], which makes the commit durable and gives the shard away.
     Revoked(&'a Shard),
     /// The shard is gone already: drop its state, say nothing more.
     Lost(&'a Shard),

@@ -1,6 +1,6 @@
 //! What the pipeline counts.
 
-use hypocenter_engine::Limit;
+use hypocenter_engine::{Limit, Stats, Suppressor};
 
 use super::Latency;
 
@@ -28,7 +28,7 @@ const RECORD_REJECTED: &[&str] = &[
     "shape",
 ];
 /// Why an accepted event may be left out of correlation.
-const SUPPRESSED: &[&str] = &["flapping", "chronic", "meta"];
+const SUPPRESSED: &[&str] = &["flapping", "chronic", "meta", "overflow"];
 
 /// Counters by the value of one label. Values are fixed words, never text from outside.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -39,6 +39,14 @@ impl ByLabel {
     #[must_use]
     pub fn new(values: &[&'static str]) -> Self {
         Self(values.iter().map(|value| (*value, 0)).collect())
+    }
+
+    /// Sets the number of a label value.
+    pub fn set(&mut self, value: &'static str, number: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == value) {
+            Some((_, count)) => *count = number,
+            None => self.0.push((value, number)),
+        }
     }
 
     /// Adds to one of them; a new value is added to the list.
@@ -64,7 +72,7 @@ pub struct Snapshot {
     pub records_rejected: ByLabel,
     /// Records handed to the dead-letter topic.
     pub dead_letters: u64,
-    /// Alert events that changed something.
+    /// Alert events read and applied; all below but the rejected ones are among them.
     pub events_accepted: u64,
     /// Alert events that said again what was known.
     pub events_repeated: u64,
@@ -117,6 +125,31 @@ impl Default for Snapshot {
             alerts_live: 0,
             latency: Latency::default(),
             shards: Vec::new(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Takes over the engines' counters.
+    pub fn take(&mut self, stats: &Stats) {
+        self.events_accepted = stats.events;
+        self.events_repeated = stats.repeats;
+        for by in Suppressor::ALL {
+            self.events_suppressed.set(by.name(), stats.suppressed_by(by));
+        }
+        self.events_shed.set(Limit::Alerts.name(), stats.shed);
+        self.incidents_opened = stats.opened;
+        self.incidents_merged = stats.merged;
+        self.incidents_resolved = stats.resolved;
+        self.incidents_reranked = stats.reranked;
+    }
+
+    /// Counts something that could not be read: a record as a whole, or one alert of it.
+    pub fn reject(&mut self, class: &'static str) {
+        if RECORD_REJECTED.contains(&class) {
+            self.records_rejected.add(class, 1);
+        } else {
+            self.events_rejected.add(class, 1);
         }
     }
 }

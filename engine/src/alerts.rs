@@ -1,0 +1,227 @@
+//! The alert table: every alert that fires or fired lately, by the keyed hash of its labels.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use ahash::RandomState;
+
+use crate::decision::{Episode, Suppressor};
+use crate::incident::IncidentKey;
+use crate::label::Fingerprint;
+use crate::score::Score;
+use crate::subject::Subject;
+use crate::symbol::Symbol;
+use crate::table::{HashSeed, Map};
+use crate::time::{Span, Timestamp};
+
+/// Place of an alert in the table; stale once the alert is forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct AlertKey {
+    slot: u32,
+    generation: u32,
+}
+
+/// Whether an alert fires.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// It fires until told otherwise, or until this time.
+    Firing { until: Timestamp, timeout: bool },
+    /// It was over at this time.
+    Resolved { at: Timestamp },
+}
+
+/// Where an alert's current or latest episode was put.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// In an incident, as this member.
+    Member(IncidentKey, u32),
+    /// In none.
+    Suppressed(Suppressor),
+}
+
+/// One alert.
+#[derive(Debug)]
+pub(crate) struct Alert {
+    pub(crate) hash: u64,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) tenant: Symbol,
+    pub(crate) subject: Subject,
+    pub(crate) state: State,
+    /// Start of the current or latest episode, as first announced.
+    pub(crate) starts_at: Timestamp,
+    pub(crate) place: Place,
+    /// Worst strength and excess of this episode.
+    pub(crate) strength: Score,
+    pub(crate) excess: Option<f64>,
+    /// Latest onsets within the flap window, oldest first.
+    pub(crate) onsets: VecDeque<Timestamp>,
+    pub(crate) flapping_until: Timestamp,
+    /// When the timer for this alert goes off.
+    pub(crate) timer_at: Timestamp,
+}
+
+impl Alert {
+    pub(crate) fn episode(&self) -> Episode {
+        Episode {
+            fingerprint: self.fingerprint,
+            starts_at: self.starts_at,
+        }
+    }
+
+    pub(crate) fn is_firing(&self) -> bool {
+        matches!(self.state, State::Firing { .. })
+    }
+
+    /// Notes an onset. Whether the alert is flapping now.
+    pub(crate) fn note_onset(
+        &mut self,
+        now: Timestamp,
+        window: Span,
+        onsets: u8,
+        hold: Span,
+    ) -> bool {
+        self.onsets.push_back(now);
+        while self
+            .onsets
+            .front()
+            .is_some_and(|&first| now.since(first) > window)
+            || self.onsets.len() > usize::from(onsets)
+        {
+            self.onsets.pop_front();
+        }
+        if self.onsets.len() >= usize::from(onsets) {
+            self.flapping_until = self.flapping_until.max(now.plus(hold));
+        }
+        let flapping = self.flapping_until > now;
+        if flapping {
+            let half = Span::from_millis((hold.as_nanos() / 2_000_000) as u64);
+            self.flapping_until = self.flapping_until.max(now.plus(half));
+        }
+        flapping
+    }
+}
+
+/// All alerts.
+#[derive(Debug)]
+pub(crate) struct Alerts {
+    hasher: RandomState,
+    index: Map<u64, u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Resolved alerts in the order in which they were, for eviction. May hold stale keys.
+    resolved: VecDeque<AlertKey>,
+    live: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    alert: Option<Alert>,
+}
+
+impl Alerts {
+    pub(crate) fn new(seed: HashSeed) -> Self {
+        Self {
+            hasher: seed.state(),
+            index: Map::new(seed),
+            slots: Vec::new(),
+            free: Vec::new(),
+            resolved: VecDeque::new(),
+            live: 0,
+        }
+    }
+
+    /// Keyed hash of a label set without the dropped labels. Its key is not known to senders, so
+    /// that nobody can make two alerts collide; by chance two of a million do once in 10^7 runs.
+    pub(crate) fn hash(&self, pairs: &[(&str, &str)], dropped: &[String]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for (name, value) in pairs {
+            if dropped.is_empty() || !dropped.iter().any(|d| d == name) {
+                name.hash(&mut hasher);
+                value.hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
+    pub(crate) fn find(&self, hash: u64) -> Option<AlertKey> {
+        let slot = *self.index.get(&hash)?;
+        Some(AlertKey {
+            slot,
+            generation: self.slots[slot as usize].generation,
+        })
+    }
+
+    pub(crate) fn get(&self, key: AlertKey) -> Option<&Alert> {
+        let slot = &self.slots[key.slot as usize];
+        slot.alert
+            .as_ref()
+            .filter(|_| slot.generation == key.generation)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: AlertKey) -> Option<&mut Alert> {
+        let slot = &mut self.slots[key.slot as usize];
+        slot.alert
+            .as_mut()
+            .filter(|_| slot.generation == key.generation)
+    }
+
+    pub(crate) fn insert(&mut self, alert: Alert) -> AlertKey {
+        let hash = alert.hash;
+        let slot = if let Some(slot) = self.free.pop() {
+            self.slots[slot as usize].alert = Some(alert);
+            slot
+        } else {
+            self.slots.push(Slot {
+                generation: 0,
+                alert: Some(alert),
+            });
+            (self.slots.len() - 1) as u32
+        };
+        self.index.insert(hash, slot);
+        self.live += 1;
+        AlertKey {
+            slot,
+            generation: self.slots[slot as usize].generation,
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: AlertKey) -> Option<Alert> {
+        self.get(key)?;
+        let slot = &mut self.slots[key.slot as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        let alert = slot.alert.take()?;
+        self.index.remove(&alert.hash);
+        self.free.push(key.slot);
+        self.live -= 1;
+        Some(alert)
+    }
+
+    /// Notes that an alert is resolved: it may be evicted when the table is full.
+    pub(crate) fn note_resolved(&mut self, key: AlertKey) {
+        self.resolved.push_back(key);
+        // Stale keys are dropped here, so that the queue stays as short as the table.
+        if self.resolved.len() > 64 && self.resolved.len() > 2 * self.slots.len() {
+            let slots = &self.slots;
+            self.resolved.retain(|key| {
+                let slot = &slots[key.slot as usize];
+                slot.generation == key.generation
+                    && slot.alert.as_ref().is_some_and(|alert| !alert.is_firing())
+            });
+        }
+    }
+
+    /// The resolved alert that has been so for longest.
+    pub(crate) fn evictable(&mut self) -> Option<AlertKey> {
+        while let Some(key) = self.resolved.pop_front() {
+            if self.get(key).is_some_and(|alert| !alert.is_firing()) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.live
+    }
+}

@@ -1,0 +1,291 @@
+//! The engine: all control flow, and no arithmetic. Stages are called from here and never call
+//! each other or back.
+
+mod footprint;
+mod known;
+mod passing;
+mod placing;
+mod reading;
+
+pub use footprint::Footprint;
+
+use std::collections::VecDeque;
+
+use crate::alerts::Alerts;
+use crate::decision::{Decision, Decisions, IncidentId};
+use crate::event::{AlertEvent, Seq};
+use crate::evidence::Turnover;
+use crate::grouping::Matches;
+use crate::incident::{Incident, IncidentKey, Opening, Phase};
+use crate::incidents::Incidents;
+use crate::model::{Link, World};
+use crate::policy::Policy;
+use crate::score::Score;
+use crate::stats::Stats;
+use crate::symbol::Symbols;
+use crate::table::HashSeed;
+use crate::time::Timestamp;
+use crate::timers::{Owner, Timers};
+use crate::topology::Topology;
+use crate::view::IncidentView;
+use crate::walk::Walks;
+
+/// A deterministic state machine: alert events and time in, decisions out.
+///
+/// It does no I/O and reads no clock. The same calls with the same arguments give the same
+/// decisions, whatever the [`HashSeed`]. The caller's part: `seq` strictly increases, and the
+/// decisions are read before the next call.
+#[derive(Debug)]
+pub struct Engine {
+    world: World,
+    seed: HashSeed,
+    shard: u32,
+    alerts: Alerts,
+    incidents: Incidents,
+    timers: Timers,
+    now: Timestamp,
+    seq: Seq,
+    stats: Stats,
+    /// Incidents that changed in this step, in that order.
+    changed: Vec<IncidentKey>,
+    /// Incidents that ended, in that order: they can be read for a while.
+    ended: VecDeque<IncidentKey>,
+    // Memory that is used again from event to event.
+    links: Vec<Link>,
+    matches: Matches,
+    turnover: Turnover,
+}
+
+/// Whether [`Engine::advance`] is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "call `advance` again while it says `More`"]
+pub enum Progress {
+    /// Something was decided: read it and call again.
+    More,
+    /// Nothing is due any more.
+    Done,
+}
+
+impl Engine {
+    /// An engine without alerts. `shard` is the input partition: it keeps ids of different
+    /// partitions apart.
+    #[must_use]
+    pub fn new(policy: Policy, topology: Topology, shard: u32, seed: HashSeed) -> Self {
+        let spec = policy.spec();
+        let walks = Walks::new(&topology, &spec.grouping, spec.ranking.hops_max);
+        Self {
+            world: World {
+                policy,
+                topology,
+                walks,
+                symbols: Symbols::new(seed),
+            },
+            seed,
+            shard,
+            alerts: Alerts::new(seed),
+            incidents: Incidents::new(seed),
+            timers: Timers::default(),
+            now: Timestamp::MIN,
+            seq: Seq::default(),
+            stats: Stats::default(),
+            changed: Vec::new(),
+            ended: VecDeque::new(),
+            links: Vec::new(),
+            matches: Matches::default(),
+            turnover: Turnover::default(),
+        }
+    }
+
+    /// Applies one event at log time `now`; deadlines that are due by then come first. Call
+    /// [`Engine::advance`] until it is done before, to read each version that they publish.
+    ///
+    /// Never fails and never blocks. `now` is clamped to the latest time seen.
+    pub fn apply(
+        &mut self,
+        seq: Seq,
+        event: &AlertEvent<'_>,
+        now: Timestamp,
+        decisions: &mut Decisions,
+    ) {
+        while self.advance(now, decisions) == Progress::More {}
+        self.begin_step();
+        if now < self.now {
+            self.stats.clock_clamped += 1;
+        }
+        self.now = self.now.max(now);
+        self.seq = seq;
+        self.stats.events += 1;
+        let hash = self
+            .alerts
+            .hash(event.labels.pairs(), &self.world.policy.spec.labels.replica);
+        match (self.alerts.find(hash), self.is_resolved(event)) {
+            (Some(key), true) => self.resolve_known(key, event, decisions),
+            (Some(key), false) => self.fire_known(key, event, decisions),
+            (None, true) => {
+                self.stats.resolves_unknown += 1;
+                let fingerprint = self.fingerprint(event);
+                decisions.push(Decision::ResolvedUnknown { fingerprint });
+            }
+            (None, false) => self.fire_new(hash, event, decisions),
+        }
+        self.publish(decisions);
+    }
+
+    /// Decides what is due by `now`, up to and including one published version. Calling it early
+    /// or twice is harmless.
+    pub fn advance(&mut self, now: Timestamp, decisions: &mut Decisions) -> Progress {
+        self.begin_step();
+        while let Some((at, owner)) = self.timers.take_due(now) {
+            // What falls due is decided as of its deadline, however late the call.
+            self.now = self.now.max(at);
+            match owner {
+                Owner::Alert(key) => self.alert_due(key, at, decisions),
+                Owner::Incident(key) => self.incident_due(key, at, decisions),
+            }
+            if !self.changed.is_empty() {
+                self.publish(decisions);
+                return Progress::More;
+            }
+        }
+        Progress::Done
+    }
+
+    /// When [`Engine::advance`] next has something to do. It may turn out to be nothing.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// One incident: live, or ended less than `retain_for` ago.
+    #[must_use]
+    pub fn incident(&self, id: IncidentId) -> Option<IncidentView<'_>> {
+        let incident = self.incidents.find(id)?;
+        Some(IncidentView::new(self.world.model(), incident))
+    }
+
+    /// All incidents that can be read, in no useful order.
+    pub fn incidents(&self) -> impl Iterator<Item = IncidentView<'_>> {
+        self.incidents
+            .iter()
+            .map(|incident| IncidentView::new(self.world.model(), incident))
+    }
+
+    /// The candidates if these incidents were one, best first, with their scores: the answer to
+    /// "suppose all this is one fault". Incidents merged into another are left out.
+    #[must_use]
+    pub fn explain_together(&self, ids: &[IncidentId]) -> Vec<(&str, Score)> {
+        let mut parts: Vec<&Incident> = ids
+            .iter()
+            .filter_map(|&id| self.incidents.find(id))
+            .collect();
+        parts.retain(|incident| incident.phase != Phase::Merged);
+        parts.sort_by_key(|incident| incident.order);
+        let Some(first) = parts.first() else {
+            return Vec::new();
+        };
+        let mut whole = Incident::new(&Opening {
+            key: first.key,
+            id: first.id,
+            order: first.order,
+            tenant: first.tenant,
+            now: self.now,
+            onset: first.onset,
+            seq: first.first_seq,
+            refused: None,
+            seed: self.seed,
+        });
+        for part in parts {
+            whole.absorb(self.world.model(), part, &mut Turnover::default());
+        }
+        let ranked = whole.hypotheses.ranked(self.world.model());
+        ranked
+            .iter()
+            .map(|root| (self.world.model().name(root.entity), root.score))
+            .collect()
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.world.policy
+    }
+
+    /// The graph in force.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.world.topology
+    }
+
+    /// The latest time the engine has been told.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Alerts remembered, firing and lately resolved.
+    #[must_use]
+    pub fn alerts_live(&self) -> u32 {
+        self.alerts.len()
+    }
+
+    /// Incidents that are not over.
+    #[must_use]
+    pub fn incidents_live(&self) -> u32 {
+        self.incidents.len() - self.ended.len() as u32
+    }
+}
+
+impl Engine {
+    /// Forgets incidents that ended long enough ago, or early when the table is full.
+    fn begin_step(&mut self) {
+        let (times, max) = (
+            self.world.policy.spec.times,
+            self.world.policy.spec.limits.incidents_max,
+        );
+        while let Some(&key) = self.ended.front() {
+            let ended = self
+                .incidents
+                .get(key)
+                .map_or(Timestamp::MIN, |i| i.updated);
+            if self.now.since(ended) <= times.retain_for && self.incidents.len() < max {
+                break;
+            }
+            self.ended.pop_front();
+            if let Some(incident) = self.incidents.remove(key) {
+                for member in &incident.members {
+                    member.subject.release(&mut self.world.symbols);
+                }
+                self.world.symbols.release(incident.tenant);
+            }
+        }
+    }
+
+    /// Notes that an incident has changed in a way that its readers must hear of.
+    fn touch(&mut self, key: IncidentKey) {
+        if !self.changed.contains(&key) {
+            self.changed.push(key);
+        }
+    }
+
+    fn publish(&mut self, out: &mut Decisions) {
+        let mut changed = std::mem::take(&mut self.changed);
+        for key in changed.drain(..) {
+            if let Some(incident) = self.incidents.get_mut(key) {
+                incident.version += 1;
+                incident.updated = self.now;
+                incident.last_seq = self.seq;
+                self.stats.published += 1;
+                let (incident, version) = (incident.id, incident.version);
+                out.push(Decision::Published { incident, version });
+            }
+            self.arm_incident(key);
+        }
+        self.changed = changed;
+    }
+}

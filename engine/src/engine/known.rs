@@ -1,0 +1,135 @@
+//! An event of an alert that is known: mostly a repeat.
+
+use super::Engine;
+use crate::alerts::{AlertKey, Place, State};
+use crate::decision::{Decision, Decisions, RerankCause};
+use crate::event::AlertEvent;
+use crate::incident::IncidentKey;
+
+impl Engine {
+    pub(super) fn fire_known(
+        &mut self,
+        key: AlertKey,
+        event: &AlertEvent<'_>,
+        decisions: &mut Decisions,
+    ) {
+        let (until, timeout) = self.end_of(event);
+        let starts_at = event.starts_at.unwrap_or(self.now);
+        let Some(alert) = self.alerts.get_mut(key) else {
+            return;
+        };
+        match &mut alert.state {
+            State::Firing {
+                until: old,
+                timeout: old_timeout,
+            } => {
+                // An explicit end is never shortened by another firing event.
+                if *old_timeout || until > *old {
+                    (*old, *old_timeout) = (until, timeout);
+                }
+                self.note_repeat(key, event, decisions);
+            }
+            State::Resolved { at } if starts_at > *at => {
+                self.begin_episode(key, event, starts_at, decisions);
+            }
+            state @ State::Resolved { .. } => {
+                // It goes on: a replica still sees it, or the resolve overtook it.
+                *state = State::Firing { until, timeout };
+                let (place, at) = (alert.place, until);
+                self.arm_alert(key, at);
+                if let Place::Member(incident, member) = place {
+                    self.member_fires_again(incident, member);
+                }
+                self.note_repeat(key, event, decisions);
+            }
+        }
+    }
+
+    pub(super) fn resolve_known(
+        &mut self,
+        key: AlertKey,
+        event: &AlertEvent<'_>,
+        decisions: &mut Decisions,
+    ) {
+        let now = self.now;
+        let Some(alert) = self.alerts.get_mut(key) else {
+            return;
+        };
+        let of_before = event.ends_at.is_some_and(|end| end < alert.starts_at);
+        if !alert.is_firing() || of_before {
+            self.note_repeat(key, event, decisions);
+            return;
+        }
+        let at = event.ends_at.map_or(now, |end| end.min(now));
+        self.stats.resolves += 1;
+        self.end_episode(key, at, false, decisions);
+    }
+
+    /// The hot path: the alert is known and goes on as before.
+    pub(super) fn note_repeat(
+        &mut self,
+        key: AlertKey,
+        event: &AlertEvent<'_>,
+        decisions: &mut Decisions,
+    ) {
+        self.stats.repeats += 1;
+        let Some(alert) = self.alerts.get(key) else {
+            return;
+        };
+        let (episode, place, firing) = (alert.episode(), alert.place, alert.is_firing());
+        decisions.push(Decision::Repeated { alert: episode });
+        if let Place::Member(incident, _) = place {
+            if let Some(incident) = self.incidents.get_mut(incident) {
+                incident.events += 1;
+                incident.repeats += 1;
+            }
+            if firing && event.breach.is_some() {
+                self.note_worse(key, event, decisions);
+            }
+        }
+    }
+
+    /// Only the worst value ever seen of an alert counts.
+    pub(super) fn note_worse(
+        &mut self,
+        key: AlertKey,
+        event: &AlertEvent<'_>,
+        decisions: &mut Decisions,
+    ) {
+        let Some(alert) = self.alerts.get(key) else {
+            return;
+        };
+        let seen = self.observation(alert.subject, event.breach);
+        let worse = seen.strength > alert.strength || seen.excess > alert.excess;
+        let Place::Member(incident, member) = alert.place else {
+            return;
+        };
+        if !worse {
+            return;
+        }
+        if let Some(alert) = self.alerts.get_mut(key) {
+            alert.strength = alert.strength.max(seen.strength);
+            alert.excess = if seen.excess > alert.excess {
+                seen.excess
+            } else {
+                alert.excess
+            };
+        }
+        let onset = self.incidents.get(incident).map_or(self.now, |i| i.newest);
+        self.observe(
+            incident,
+            &seen,
+            member,
+            onset,
+            RerankCause::WorseAlert,
+            decisions,
+        );
+    }
+
+    pub(super) fn member_fires_again(&mut self, key: IncidentKey, member: u32) {
+        if let Some(incident) = self.incidents.get_mut(key) {
+            incident.members[member as usize].firing = true;
+            incident.firing += 1;
+        }
+    }
+}

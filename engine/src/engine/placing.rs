@@ -1,0 +1,375 @@
+//! A new alert, or a new episode of a known one: which incident it belongs to.
+
+use std::collections::VecDeque;
+
+use super::Engine;
+use crate::alerts::{Alert, AlertKey, Place, State};
+use crate::decision::{Decision, Decisions, Episode, RerankCause, Suppressor};
+use crate::event::AlertEvent;
+use crate::grouping::are_one;
+use crate::incident::{Incident, IncidentKey, Member, Opening, Phase};
+use crate::kind::Kind;
+use crate::limits::Limit;
+use crate::model::Observation;
+use crate::subject::Subject;
+use crate::time::Timestamp;
+
+impl Engine {
+    pub(super) fn fire_new(
+        &mut self,
+        hash: u64,
+        event: &AlertEvent<'_>,
+        decisions: &mut Decisions,
+    ) {
+        if self.alerts.len() >= self.world.policy.spec.limits.alerts_max && !self.evict() {
+            self.stats.shed += 1;
+            decisions.push(Decision::Shed {
+                seq: self.seq,
+                limit: Limit::Alerts,
+            });
+            return;
+        }
+        let labels = event.labels;
+        let subject = Subject::of(
+            labels,
+            &self.world.policy,
+            &self.world.topology,
+            &mut self.world.symbols,
+        );
+        self.stats.unmapped += u64::from(subject.mapped_by.is_none());
+        self.stats.outside_topology += u64::from(subject.entity.node().is_none());
+        let tenant = self
+            .world
+            .policy
+            .spec
+            .labels
+            .tenant
+            .as_deref()
+            .and_then(|name| labels.get(name));
+        let tenant = self.world.symbols.hold(tenant.unwrap_or_default());
+        let (until, timeout) = self.end_of(event);
+        let starts_at = event.starts_at.unwrap_or(self.now);
+        let seen = self.observation(subject, event.breach);
+        let key = self.alerts.insert(Alert {
+            hash,
+            fingerprint: self.fingerprint(event),
+            tenant,
+            subject,
+            state: State::Firing { until, timeout },
+            starts_at,
+            place: Place::Suppressed(Suppressor::Meta),
+            strength: seen.strength,
+            excess: seen.excess,
+            onsets: VecDeque::new(),
+            flapping_until: Timestamp::MIN,
+            timer_at: Timestamp::MAX,
+        });
+        self.arm_alert(key, until);
+        let chronic = self.now.since(starts_at) > self.world.policy.spec.times.chronic_after;
+        self.place(key, &seen, chronic, decisions);
+    }
+
+    pub(super) fn begin_episode(
+        &mut self,
+        key: AlertKey,
+        event: &AlertEvent<'_>,
+        starts_at: Timestamp,
+        decisions: &mut Decisions,
+    ) {
+        let (until, timeout) = self.end_of(event);
+        let Some(alert) = self.alerts.get(key) else {
+            return;
+        };
+        let seen = self.observation(alert.subject, event.breach);
+        if let Some(alert) = self.alerts.get_mut(key) {
+            alert.state = State::Firing { until, timeout };
+            alert.starts_at = starts_at;
+            alert.strength = seen.strength;
+            alert.excess = seen.excess;
+        }
+        self.arm_alert(key, until);
+        self.place(key, &seen, false, decisions);
+    }
+
+    /// Finds the incident that a new episode belongs to.
+    pub(super) fn place(
+        &mut self,
+        key: AlertKey,
+        seen: &Observation,
+        chronic: bool,
+        out: &mut Decisions,
+    ) {
+        let (now, times) = (self.now, self.world.policy.spec.times);
+        let onsets = self.world.policy.spec.grouping.flap_onsets;
+        let Some(alert) = self.alerts.get_mut(key) else {
+            return;
+        };
+        let flapping = alert.note_onset(now, times.flap_window, onsets, times.flap_hold);
+        let (episode, tenant, before) = (alert.episode(), alert.tenant, alert.place);
+        let by = if seen.subject.kind == Kind::Meta {
+            Some(Suppressor::Meta)
+        } else if chronic {
+            Some(Suppressor::Chronic)
+        } else if flapping {
+            Some(Suppressor::Flapping)
+        } else {
+            None
+        };
+        if let Some(by) = by {
+            if let (Suppressor::Flapping, Place::Member(incident, _)) = (by, before)
+                && let Some(incident) = self.incidents.get_mut(incident)
+            {
+                incident.flaps += 1;
+            }
+            self.suppress(key, episode, by, out);
+            return;
+        }
+        let oldest = now.minus(times.lateness);
+        self.stats.late += u64::from(episode.starts_at < oldest);
+        let onset = episode.starts_at.clamp(oldest, now);
+        self.link(seen);
+        let model = self.world.model();
+        self.matches
+            .find(model, &self.incidents, tenant, seen, &self.links, onset);
+        match self.matches.best() {
+            Ok(incident) => self.join(key, incident, seen, onset, out),
+            Err(refused) => self.open(key, seen, onset, refused, out),
+        }
+    }
+
+    pub(super) fn suppress(
+        &mut self,
+        key: AlertKey,
+        alert: Episode,
+        by: Suppressor,
+        out: &mut Decisions,
+    ) {
+        self.stats.suppressed[by as usize] += 1;
+        if let Some(alert) = self.alerts.get_mut(key) {
+            alert.place = Place::Suppressed(by);
+        }
+        out.push(Decision::Suppressed { alert, by });
+    }
+
+    pub(super) fn open(
+        &mut self,
+        key: AlertKey,
+        seen: &Observation,
+        onset: Timestamp,
+        refused: Option<Limit>,
+        out: &mut Decisions,
+    ) {
+        let Some(alert) = self.alerts.get(key) else {
+            return;
+        };
+        let (episode, tenant) = (alert.episode(), alert.tenant);
+        if self.incidents.len() >= self.world.policy.spec.limits.incidents_max {
+            out.push(Decision::Shed {
+                seq: self.seq,
+                limit: Limit::Incidents,
+            });
+            self.suppress(key, episode, Suppressor::Overflow, out);
+            return;
+        }
+        let id = self.incident_id(tenant, episode);
+        let (incident, order) = self.incidents.reserve();
+        self.world.symbols.hold_again(tenant);
+        self.incidents.insert(Incident::new(&Opening {
+            key: incident,
+            id,
+            order,
+            tenant,
+            now: self.now,
+            onset,
+            seq: self.seq,
+            refused,
+            seed: self.seed,
+        }));
+        self.stats.opened += 1;
+        self.stats.refused += u64::from(refused.is_some());
+        out.push(Decision::Opened {
+            incident: id,
+            alert: episode,
+            refused,
+        });
+        self.add_member(key, incident, seen, onset, out);
+    }
+
+    pub(super) fn join(
+        &mut self,
+        key: AlertKey,
+        incident: IncidentKey,
+        seen: &Observation,
+        onset: Timestamp,
+        out: &mut Decisions,
+    ) {
+        let Some(alert) = self.alerts.get(key).map(Alert::episode) else {
+            return;
+        };
+        let Some(id) = self.incidents.get(incident).map(|i| i.id) else {
+            return;
+        };
+        out.push(Decision::Joined {
+            incident: id,
+            alert,
+        });
+        self.add_member(key, incident, seen, onset, out);
+        let mut joined = incident;
+        let others: Vec<IncidentKey> = self.matches.others(incident).collect();
+        for other in others {
+            joined = self.try_merge(joined, other, onset, out);
+        }
+    }
+
+    pub(super) fn add_member(
+        &mut self,
+        key: AlertKey,
+        into: IncidentKey,
+        seen: &Observation,
+        onset: Timestamp,
+        out: &mut Decisions,
+    ) {
+        let Some(alert) = self.alerts.get_mut(key) else {
+            return;
+        };
+        let Some(incident) = self.incidents.get_mut(into) else {
+            return;
+        };
+        let episode = alert.episode();
+        // An alert that fires again and comes back is the same member.
+        let member = match alert.place {
+            Place::Member(before, member) if before == into => {
+                incident.flaps += 1;
+                let known = &mut incident.members[member as usize];
+                (known.episode, known.firing) = (episode, true);
+                member
+            }
+            _ => {
+                seen.subject.hold(&mut self.world.symbols);
+                let subject = seen.subject;
+                incident.members.push(Member {
+                    alert: key,
+                    episode,
+                    subject,
+                    firing: true,
+                });
+                (incident.members.len() - 1) as u32
+            }
+        };
+        alert.place = Place::Member(into, member);
+        incident.firing += 1;
+        incident.events += 1;
+        incident.onset = incident.onset.min(onset);
+        self.stats.placed += 1;
+        self.touch(into);
+        self.observe(into, seen, member, onset, RerankCause::NewAlert, out);
+    }
+
+    pub(super) fn link(&mut self, seen: &Observation) {
+        let mut links = std::mem::take(&mut self.links);
+        self.world.model().links(seen, &mut links);
+        self.links = links;
+    }
+
+    /// Makes an observation evidence of an incident, and chooses its candidate anew.
+    pub(super) fn observe(
+        &mut self,
+        key: IncidentKey,
+        seen: &Observation,
+        member: u32,
+        onset: Timestamp,
+        cause: RerankCause,
+        out: &mut Decisions,
+    ) {
+        self.link(seen);
+        let model = self.world.model();
+        let Some(incident) = self.incidents.get_mut(key) else {
+            return;
+        };
+        incident.observe(model, seen, &self.links, member, onset, &mut self.turnover);
+        self.note_turnover(key);
+        self.choose(key, cause, out);
+    }
+
+    pub(super) fn note_turnover(&mut self, key: IncidentKey) {
+        let Some(tenant) = self.incidents.get(key).map(|i| i.tenant) else {
+            return;
+        };
+        for root in self.turnover.admitted.drain(..) {
+            self.incidents.consider(tenant, root, key);
+        }
+        for root in self.turnover.dropped.drain(..) {
+            self.incidents.disregard(tenant, root, key);
+        }
+    }
+
+    pub(super) fn choose(&mut self, key: IncidentKey, cause: RerankCause, out: &mut Decisions) {
+        let model = self.world.model();
+        let Some(incident) = self.incidents.get_mut(key) else {
+            return;
+        };
+        let (first, second) = incident.hypotheses.leaders(model);
+        let before = std::mem::replace(&mut incident.candidate, first);
+        incident.runner_up = second;
+        if before == first {
+            return;
+        }
+        incident.reranked_at = self.now;
+        if before.is_some() {
+            incident.rerank_cause = Some(cause);
+            incident.phase = Phase::Open;
+            self.stats.reranked += 1;
+            out.push(Decision::Reranked {
+                incident: incident.id,
+                cause,
+            });
+        }
+        self.touch(key);
+    }
+
+    /// Merges two incidents when one root explains both. The one that goes on is returned.
+    pub(super) fn try_merge(
+        &mut self,
+        a: IncidentKey,
+        b: IncidentKey,
+        onset: Timestamp,
+        out: &mut Decisions,
+    ) -> IncidentKey {
+        let model = self.world.model();
+        let (Some(first), Some(second)) = (self.incidents.get(a), self.incidents.get(b)) else {
+            return a;
+        };
+        if !are_one(model, first, second, onset) {
+            return a;
+        }
+        let (older, younger) = if first.order < second.order {
+            (a, b)
+        } else {
+            (b, a)
+        };
+        let Some((survivor, loser)) = self.incidents.get_pair(older, younger) else {
+            return a;
+        };
+        let members_before = survivor.members.len() as u32;
+        survivor.absorb(model, loser, &mut self.turnover);
+        let (into, ended) = (survivor.id, loser.id);
+        for (at, member) in loser.members.iter().enumerate() {
+            member.subject.hold(&mut self.world.symbols);
+            if let Some(alert) = self.alerts.get_mut(member.alert)
+                && alert.place == Place::Member(younger, at as u32)
+            {
+                alert.place = Place::Member(older, members_before + at as u32);
+            }
+        }
+        self.stats.merged += 1;
+        out.push(Decision::Merged {
+            incident: ended,
+            into,
+        });
+        self.note_turnover(older);
+        self.end_incident(younger, Phase::Merged, Some(into));
+        self.touch(older);
+        self.choose(older, RerankCause::Merge, out);
+        older
+    }
+}

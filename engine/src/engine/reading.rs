@@ -1,0 +1,103 @@
+//! Reading an event: its end, its strength, the id of an incident it opens.
+
+use super::Engine;
+use crate::decision::{Episode, IncidentId};
+use crate::event::{AlertEvent, Breach, Side, Status};
+use crate::hash::Fnv;
+use crate::kind::Kind;
+use crate::label::Fingerprint;
+use crate::model::Observation;
+use crate::score::Score;
+use crate::subject::{Severity, Subject};
+use crate::symbol::Symbol;
+use crate::time::Timestamp;
+
+impl Engine {
+    pub(super) fn fingerprint(&self, event: &AlertEvent<'_>) -> Fingerprint {
+        event
+            .labels
+            .fingerprint_without(&self.world.policy.spec.labels.replica)
+    }
+
+    pub(super) fn is_resolved(&self, event: &AlertEvent<'_>) -> bool {
+        match event.status {
+            Some(status) => status == Status::Resolved,
+            None => event.ends_at.is_some_and(|end| end <= self.now),
+        }
+    }
+
+    pub(super) fn end_of(&self, event: &AlertEvent<'_>) -> (Timestamp, bool) {
+        match event.ends_at {
+            // A firing webhook alert may carry an end that has passed: it fires all the same.
+            Some(end) if end > self.now => (end, false),
+            _ => (
+                self.now.plus(self.world.policy.spec.times.resolve_timeout),
+                true,
+            ),
+        }
+    }
+
+    pub(super) fn observation(&self, subject: Subject, breach: Option<Breach>) -> Observation {
+        let model = self.world.model();
+        let by_severity = self.world.policy.spec.ranking.strength_by_severity;
+        let strength = match breach {
+            Some(breach) => model.strength(ratio(breach, subject.kind)),
+            None => Score::from_f64(match subject.severity {
+                Severity::Critical => by_severity[0],
+                Severity::Warning | Severity::None => by_severity[1],
+                Severity::Info => by_severity[2],
+            }),
+        };
+        let excess = breach
+            .filter(|b| b.side == Side::Above && subject.kind.is_delay())
+            .map(|b| (b.value - b.threshold).max(0.0));
+        Observation {
+            subject,
+            strength,
+            excess,
+        }
+    }
+
+    /// Derived from tenant, first episode and partition: a replay gives the same.
+    pub(super) fn incident_id(&self, tenant: Symbol, first: Episode) -> IncidentId {
+        let mut hash = Fnv::new();
+        hash.write(self.world.symbols.text(tenant).as_bytes());
+        hash.write(&first.fingerprint.0.to_le_bytes());
+        hash.write(&first.starts_at.as_nanos().to_le_bytes());
+        hash.write(&self.shard.to_le_bytes());
+        let mut id = IncidentId(mix(hash.finish()));
+        while self.incidents.find(id).is_some() {
+            id = IncidentId(id.0.wrapping_add(1));
+        }
+        id
+    }
+}
+
+/// How many times over the limit. For success shares: of the error budget.
+fn ratio(breach: Breach, kind: Kind) -> f64 {
+    let Breach {
+        value,
+        threshold,
+        side,
+    } = breach;
+    // A limit of zero or less has no ratio: as much as ten times over.
+    const NO_RATIO: f64 = 10.0;
+    match side {
+        Side::Above if threshold > 0.0 => (value / threshold).max(1.0),
+        Side::Above => NO_RATIO,
+        Side::Below if kind == Kind::Error && threshold > 0.0 && threshold <= 100.0 => {
+            // 97 % against 99 % is three times the error budget, not two per cent off.
+            let top = if threshold <= 1.0 { 1.0 } else { 100.0 };
+            ((top - value) / (top - threshold).max(top / 1000.0)).max(1.0)
+        }
+        Side::Below => (threshold / value.max(threshold / NO_RATIO)).max(1.0),
+    }
+}
+
+/// Spreads the bits of a hash (the finaliser of SplitMix64).
+const fn mix(hash: u64) -> u64 {
+    let mut z = hash;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,356 @@
+//! How an observation becomes evidence: the one place where an incident's figures change.
+//!
+//! Likelihoods (for grouping) and scores (for ranking) are sums over symptoms. A symptom that
+//! changes is taken out of the sums, changed, and put back, so that the sums depend on the
+//! symptoms alone and not on the order in which they came.
+
+use crate::hypotheses::Hypothesis;
+use crate::incident::{Incident, Member};
+use crate::limits::HYPOTHESES_MAX;
+use crate::model::{Entity, Link, Model, Observation};
+use crate::score::Score;
+use crate::symptom::{Own, Starved, Symptom, agreement};
+use crate::time::Timestamp;
+use crate::walk::Relation;
+
+/// Roots that came into and fell out of an incident's table.
+#[derive(Debug, Default)]
+pub(crate) struct Turnover {
+    pub(crate) admitted: Vec<Entity>,
+    pub(crate) dropped: Vec<Entity>,
+}
+
+/// The terms of one candidate's score. They sum to it exactly.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Its own strongest alert.
+    pub(crate) own: Option<Own>,
+    /// Several of its callees are slow from it.
+    pub(crate) starved: Option<Starved>,
+    /// What it would explain, if its dependents agreed.
+    pub(crate) explained: Score,
+    /// Less, as far as they do not; only for a silent candidate. Never positive.
+    pub(crate) disagreement: Score,
+    /// The price of having no alert of its own. Never positive.
+    pub(crate) silent: Score,
+    /// Direct dependents that alert, of all there are.
+    pub(crate) complaining: (u32, u32),
+}
+
+impl Terms {
+    pub(crate) fn total(&self) -> Score {
+        let own = self.own.map_or(Score::ZERO, |own| own.score);
+        let starved = self.starved.map_or(Score::ZERO, |starved| starved.score);
+        own + starved + self.explained + self.disagreement + self.silent
+    }
+
+    /// Whether anything at all speaks for the candidate.
+    fn speaks(&self) -> bool {
+        self.own.is_some() || self.starved.is_some() || self.explained > Score::ZERO
+    }
+}
+
+impl Incident {
+    /// Takes in a new or worse observation of `member`.
+    pub(crate) fn observe(
+        &mut self,
+        model: Model<'_>,
+        seen: &Observation,
+        links: &[Link],
+        member: u32,
+        onset: Timestamp,
+        turnover: &mut Turnover,
+    ) {
+        for link in links {
+            if self.hypotheses.get(link.root).is_none() {
+                self.admit(model, link.root, (link.prior, link.prior), link.nameable);
+                turnover.admitted.push(link.root);
+            }
+        }
+        let entity = seen.subject.entity;
+        let at = self.symptom_at(entity);
+        if self.symptoms[at].note_rule(seen) {
+            self.newest = self.newest.max(onset);
+            self.raise_likelihoods(model, seen, links, at);
+        }
+        let audible = !self.symptoms[at].is_alerting()
+            || seen.subject.kind.is_delay()
+            || seen.subject.kind.is_cause();
+        self.change_symptom(model, at, audible, |symptom| {
+            symptom.take(model, seen, member)
+        });
+        if let Some(caller) = seen.subject.caller {
+            let at = self.symptom_at(caller);
+            self.symptoms[at].take_slow_callee(entity, seen.strength);
+        }
+        for link in links {
+            self.rescore(model, link.root);
+        }
+        self.hypotheses
+            .settle(self.candidate, &mut turnover.dropped);
+    }
+
+    /// Adds a root to the table, with what the symptoms so far say of it.
+    fn admit(
+        &mut self,
+        model: Model<'_>,
+        entity: Entity,
+        (prior, likelihood): (Score, Score),
+        nameable: bool,
+    ) {
+        let own = self.symptom(entity);
+        let explained = self
+            .symptoms_above(model, entity)
+            .map(|(at, hops)| self.symptoms[at].explained_by(model, own, hops))
+            .sum();
+        let complaining = self
+            .symptoms_above(model, entity)
+            .filter(|&(_, hops)| hops == 1)
+            .count();
+        self.hypotheses.push(Hypothesis {
+            entity,
+            prior,
+            likelihood: likelihood + own.map_or(Score::ZERO, |symptom| symptom.claim),
+            explained,
+            complaining: complaining as u32,
+            score: Score::WORST,
+            nameable,
+        });
+    }
+
+    /// The grouping's side of a new rule: how well each root explains it, and what it claims.
+    fn raise_likelihoods(
+        &mut self,
+        model: Model<'_>,
+        seen: &Observation,
+        links: &[Link],
+        at: usize,
+    ) {
+        let spec = &model.policy.spec;
+        let weight = spec.weights.of(seen.subject.kind);
+        let bound = Score::from_f64(spec.grouping.claim_max);
+        let symptom = &mut self.symptoms[at];
+        let claim = (symptom.claim + Score::from_f64(weight.claim)).clamp(-bound, bound);
+        let claimed = claim - symptom.claim;
+        symptom.claim = claim;
+        // An entity counts once as a symptom, however many of its rules fire.
+        let pull = symptom.pull.max(Score::from_f64(weight.pull));
+        let rise = pull - symptom.pull;
+        symptom.pull = pull;
+        self.hypotheses.explain(links, rise);
+        if let Some(own) = self.hypotheses.get_mut(seen.subject.entity) {
+            own.likelihood += claimed;
+        }
+    }
+
+    /// Takes a symptom out of all sums, changes it, and puts it back. `audible`: the change may
+    /// also alter what the entity itself can explain.
+    fn change_symptom(
+        &mut self,
+        model: Model<'_>,
+        at: usize,
+        audible: bool,
+        change: impl FnOnce(&mut Symptom),
+    ) {
+        let was_alerting = self.symptoms[at].is_alerting();
+        self.add_explained(model, at, audible, |sum, part| sum - part);
+        change(&mut self.symptoms[at]);
+        self.add_explained(model, at, audible, |sum, part| sum + part);
+        if !was_alerting && self.symptoms[at].is_alerting() {
+            for &node in model.dependencies(self.symptoms[at].entity) {
+                if let Some(root) = self.hypotheses.get_mut(Entity::inside(node)) {
+                    root.complaining += 1;
+                }
+            }
+        }
+    }
+
+    /// Adds to (or takes from) the sums: what the entities below explain of this symptom, and,
+    /// when `audible`, what this entity explains of the symptoms above it.
+    fn add_explained(
+        &mut self,
+        model: Model<'_>,
+        at: usize,
+        audible: bool,
+        add: fn(Score, Score) -> Score,
+    ) {
+        let entity = self.symptoms[at].entity;
+        let Some(node) = entity.node() else { return };
+        let hops_max = model.policy.spec.ranking.hops_max;
+        if self.symptoms[at].is_alerting() {
+            for entry in model.walks.reach(node) {
+                let Relation::Below(hops @ 1..) = entry.relation else {
+                    continue;
+                };
+                let root = Entity::inside(entry.root);
+                if hops <= hops_max && self.hypotheses.get(root).is_some() {
+                    let part = self.symptoms[at].explained_by(model, self.symptom(root), hops);
+                    if let Some(root) = self.hypotheses.get_mut(root) {
+                        root.explained = add(root.explained, part);
+                    }
+                }
+            }
+        }
+        if audible {
+            let sum: Score = self
+                .symptoms_above(model, entity)
+                .map(|(at_above, hops)| {
+                    self.symptoms[at_above].explained_by(model, Some(&self.symptoms[at]), hops)
+                })
+                .sum();
+            if let Some(own) = self.hypotheses.get_mut(entity) {
+                own.explained = add(own.explained, sum);
+            }
+        }
+    }
+
+    /// Alerting symptoms above an entity within the reach of the ranking, with their distance.
+    pub(crate) fn symptoms_above<'i>(
+        &'i self,
+        model: Model<'i>,
+        entity: Entity,
+    ) -> Box<dyn Iterator<Item = (usize, u8)> + 'i> {
+        let above = entity
+            .node()
+            .map_or(&[][..], |node| model.walks.above(node));
+        let alerting = |&(at, _): &(usize, u8)| self.symptoms[at].is_alerting();
+        if self.symptoms.len() < above.len() {
+            let hops = move |(at, symptom): (usize, &Symptom)| {
+                model.hops(symptom.entity, entity).map(|hops| (at, hops))
+            };
+            Box::new(
+                self.symptoms
+                    .iter()
+                    .enumerate()
+                    .filter_map(hops)
+                    .filter(alerting),
+            )
+        } else {
+            let found = |&(node, hops): &(u32, u8)| {
+                self.by_entity
+                    .get(&Entity::inside(node))
+                    .map(|&at| (at as usize, hops))
+            };
+            Box::new(above.iter().filter_map(found).filter(alerting))
+        }
+    }
+
+    /// The terms of one root's score.
+    pub(crate) fn terms(&self, model: Model<'_>, root: &Hypothesis) -> Terms {
+        let symptom = self.symptom(root.entity);
+        let own = symptom.and_then(|s| s.own(model));
+        let dependents = model.dependents(root.entity).len();
+        // Without an alert of its own a root is believed as far as its dependents agree.
+        let believed = match own {
+            None if dependents > 0 => agreement(root.complaining as usize, dependents),
+            _ => 1.0,
+        };
+        let silent = match own {
+            None => -Score::from_f64(model.policy.spec.ranking.silent_price),
+            Some(_) => Score::ZERO,
+        };
+        Terms {
+            own,
+            starved: symptom.and_then(|s| s.starved(model)),
+            explained: root.explained,
+            disagreement: root.explained.times(believed) - root.explained,
+            silent,
+            complaining: (root.complaining, dependents as u32),
+        }
+    }
+
+    fn rescore(&mut self, model: Model<'_>, entity: Entity) {
+        let Some(&root) = self.hypotheses.get(entity) else {
+            return;
+        };
+        let terms = self.terms(model, &root);
+        let score = if root.nameable && terms.speaks() {
+            terms.total()
+        } else {
+            Score::WORST
+        };
+        if let Some(root) = self.hypotheses.get_mut(entity) {
+            root.score = score;
+        }
+    }
+
+    /// Takes in all members and symptoms of another incident, which stays as it is.
+    pub(crate) fn absorb(&mut self, model: Model<'_>, other: &Self, turnover: &mut Turnover) {
+        let members_before = self.members.len() as u32;
+        self.members
+            .extend(other.members.iter().map(|member| Member { ..*member }));
+        for theirs in other.hypotheses.iter() {
+            match self.hypotheses.get_mut(theirs.entity) {
+                Some(ours) => ours.likelihood += theirs.likelihood - theirs.prior,
+                None => {
+                    let Hypothesis {
+                        entity,
+                        prior,
+                        likelihood,
+                        nameable,
+                        ..
+                    } = *theirs;
+                    self.admit(model, entity, (prior, likelihood), nameable);
+                    turnover.admitted.push(entity);
+                }
+            }
+        }
+        let bound = Score::from_f64(model.policy.spec.grouping.claim_max);
+        for theirs in &other.symptoms {
+            let at = self.symptom_at(theirs.entity);
+            self.change_symptom(model, at, true, |s| s.absorb(model, theirs, members_before));
+            let ours = &mut self.symptoms[at];
+            let sum = ours.claim + theirs.claim;
+            ours.claim = sum.clamp(-bound, bound);
+            let excess = ours.claim - sum;
+            if let Some(own) = self.hypotheses.get_mut(theirs.entity) {
+                own.likelihood += excess;
+            }
+        }
+        let roots: Vec<Entity> = self.hypotheses.iter().map(|h| h.entity).collect();
+        for root in roots {
+            self.rescore(model, root);
+        }
+        self.hypotheses
+            .settle(self.candidate, &mut turnover.dropped);
+        assert!(
+            self.hypotheses.len() <= HYPOTHESES_MAX,
+            "the table of roots is bounded"
+        );
+        self.onset = self.onset.min(other.onset);
+        self.newest = self.newest.max(other.newest);
+        self.firing += other.firing;
+        self.quiet_since = self.quiet_since.max(other.quiet_since);
+        self.first_seq = self.first_seq.min(other.first_seq);
+        self.events += other.events;
+        self.repeats += other.repeats;
+        self.flaps += other.flaps;
+    }
+
+    /// The likelihood of the best root for both incidents, against the best of each.
+    pub(crate) fn merge_ratio(&self, model: Model<'_>, other: &Self) -> Score {
+        let bound = Score::from_f64(model.policy.spec.grouping.claim_max);
+        let excess = |entity: Entity| {
+            let claim = |incident: &Self| incident.symptom(entity).map_or(Score::ZERO, |s| s.claim);
+            let sum = claim(self) + claim(other);
+            sum.clamp(-bound, bound) - sum
+        };
+        let ours = self.hypotheses.iter().map(|h| {
+            let theirs = other
+                .hypotheses
+                .get(h.entity)
+                .map_or(h.prior, |t| t.likelihood);
+            h.likelihood + theirs - h.prior + excess(h.entity)
+        });
+        let theirs = other.hypotheses.iter().map(|h| {
+            let ours = self
+                .hypotheses
+                .get(h.entity)
+                .map_or(h.prior, |o| o.likelihood);
+            h.likelihood + ours - h.prior + excess(h.entity)
+        });
+        let both = ours.chain(theirs).max().unwrap_or(Score::WORST);
+        let apart = self.hypotheses.best_likelihood() + other.hypotheses.best_likelihood();
+        (both - apart).min(Score::ZERO)
+    }
+}

@@ -1,0 +1,128 @@
+//! Which incident an alert belongs to: the one whose best root explains it better than a root of
+//! its own would.
+
+use crate::incident::{Incident, IncidentKey};
+use crate::incidents::Incidents;
+use crate::limits::Limit;
+use crate::model::{Link, Model, Observation};
+use crate::score::{Score, ln};
+use crate::symbol::Symbol;
+use crate::time::{Span, Timestamp};
+
+/// An incident that could take an alert.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Match {
+    pub(crate) incident: IncidentKey,
+    /// Log-likelihood ratio of "one root for both" against "two roots", with the decay in time.
+    pub(crate) ratio: Score,
+    order: u64,
+    limit: Option<Limit>,
+}
+
+/// What the incidents say to a new alert, best first.
+#[derive(Debug, Default)]
+pub(crate) struct Matches {
+    list: Vec<Match>,
+}
+
+impl Matches {
+    /// Asks every live incident that considers a root which could explain the alert.
+    pub(crate) fn find(
+        &mut self,
+        model: Model<'_>,
+        incidents: &Incidents,
+        tenant: Symbol,
+        seen: &Observation,
+        links: &[Link],
+        onset: Timestamp,
+    ) {
+        self.list.clear();
+        let spec = &model.policy.spec;
+        let limits = (spec.limits.members_max, spec.times.max_duration);
+        let alone = links
+            .iter()
+            .map(|l| l.weight + l.prior)
+            .max()
+            .unwrap_or_default();
+        for link in links {
+            for &key in incidents.considering(tenant, link.root) {
+                let Some(incident) = incidents.get(key) else {
+                    continue;
+                };
+                let Some(root) = incident.hypotheses.get(link.root) else {
+                    continue;
+                };
+                let behind = root.likelihood - incident.hypotheses.best_likelihood();
+                let ratio = behind + link.weight - alone;
+                match self.list.iter_mut().find(|m| m.incident == key) {
+                    Some(found) => found.ratio = found.ratio.max(ratio),
+                    None => self.list.push(Match {
+                        incident: key,
+                        ratio,
+                        order: incident.order,
+                        limit: incident.refuses(onset, limits),
+                    }),
+                }
+            }
+        }
+        for found in &mut self.list {
+            let Some(incident) = incidents.get(found.incident) else {
+                continue;
+            };
+            if incident
+                .symptom(seen.subject.entity)
+                .is_some_and(|s| s.is_alerting())
+            {
+                // The entity is a member already: never worse than a root of its own.
+                found.ratio = found.ratio.max(Score::ZERO);
+            }
+            found.ratio += nearness(incident.gap(onset), spec.grouping.window);
+        }
+        self.list
+            .retain(|m| m.ratio >= model.policy.logs.join_ratio);
+        // Of equals the newer incident.
+        self.list
+            .sort_by_key(|m| (std::cmp::Reverse(m.ratio), std::cmp::Reverse(m.order)));
+    }
+
+    /// The incident to join; otherwise the limit that refused the best one.
+    pub(crate) fn best(&self) -> Result<IncidentKey, Option<Limit>> {
+        match self.list.iter().find(|m| m.limit.is_none()) {
+            Some(found) => Ok(found.incident),
+            None => Err(self.list.first().and_then(|m| m.limit)),
+        }
+    }
+
+    /// The runners-up of `joined`, which may turn out to be the same incident.
+    pub(crate) fn others(&self, joined: IncidentKey) -> impl Iterator<Item = IncidentKey> {
+        const MERGE_ATTEMPTS: usize = 3;
+        self.list
+            .iter()
+            .map(|m| m.incident)
+            .filter(move |&key| key != joined)
+            .take(MERGE_ATTEMPTS)
+    }
+}
+
+/// `ln` of a likelihood ratio that falls linearly to zero over `window`.
+fn nearness(gap: Span, window: Span) -> Score {
+    let left = 1.0 - gap.as_secs_f64() / window.as_secs_f64();
+    if left > 0.0 {
+        Score::from_f64(ln(left))
+    } else {
+        Score::WORST
+    }
+}
+
+/// Whether one root for both incidents is likely enough to make them one.
+pub(crate) fn are_one(model: Model<'_>, a: &Incident, b: &Incident, onset: Timestamp) -> bool {
+    let spec = &model.policy.spec;
+    let young = onset.since(a.onset.max(b.onset)) <= spec.times.merge_window;
+    let fits = a.members.len() + b.members.len() <= spec.limits.members_max as usize;
+    if !young || !fits {
+        return false;
+    }
+    let apart = a.onset.since(b.onset).max(b.onset.since(a.onset));
+    let ratio = a.merge_ratio(model, b) + nearness(apart, spec.grouping.window);
+    ratio >= model.policy.logs.join_ratio
+}

@@ -1,0 +1,130 @@
+//! The bounded table of roots that one incident considers.
+//!
+//! Each root carries two figures from the same alerts: the likelihood by which alerts are grouped,
+//! and the score by which the candidate is chosen.
+
+use crate::limits::HYPOTHESES_MAX;
+use crate::model::{Entity, Link, Model};
+use crate::score::Score;
+
+/// One possible root.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hypothesis {
+    pub(crate) entity: Entity,
+    /// Its price, `ln(1/Z)`.
+    pub(crate) prior: Score,
+    /// Log-likelihood, relative to "this root explains none of the members".
+    pub(crate) likelihood: Score,
+    /// Sum of the symptoms it would explain.
+    pub(crate) explained: Score,
+    /// Direct dependents that alert in this incident.
+    pub(crate) complaining: u32,
+    /// Score as a candidate; [`Score::WORST`] when nothing speaks for it.
+    pub(crate) score: Score,
+    /// Whether it can be a candidate at all.
+    pub(crate) nameable: bool,
+}
+
+/// At most [`HYPOTHESES_MAX`] roots.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hypotheses {
+    list: Vec<Hypothesis>,
+    best: Score,
+}
+
+impl Hypotheses {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Hypothesis> {
+        self.list.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn get(&self, entity: Entity) -> Option<&Hypothesis> {
+        self.list.iter().find(|h| h.entity == entity)
+    }
+
+    pub(crate) fn get_mut(&mut self, entity: Entity) -> Option<&mut Hypothesis> {
+        self.list.iter_mut().find(|h| h.entity == entity)
+    }
+
+    /// The largest likelihood of all.
+    pub(crate) fn best_likelihood(&self) -> Score {
+        self.best
+    }
+
+    pub(crate) fn push(&mut self, hypothesis: Hypothesis) {
+        self.list.push(hypothesis);
+    }
+
+    /// Raises the likelihoods of the roots that explain a symptom which rose by `rise`.
+    pub(crate) fn explain(&mut self, links: &[Link], rise: Score) {
+        let rise = rise.to_f64();
+        for link in links {
+            if let Some(hypothesis) = self.get_mut(link.root) {
+                hypothesis.likelihood += link.explained.times(rise);
+            }
+        }
+    }
+
+    /// Recomputes the best likelihood and drops the least likely roots beyond the maximum, but
+    /// never `keep`. The dropped entities go to `dropped`.
+    pub(crate) fn settle(&mut self, keep: Option<Entity>, dropped: &mut Vec<Entity>) {
+        while self.list.len() > HYPOTHESES_MAX {
+            // The least likely; of equals the one admitted last.
+            let worst = (0..self.list.len())
+                .filter(|&at| Some(self.list[at].entity) != keep)
+                .min_by_key(|&at| (self.list[at].likelihood, usize::MAX - at));
+            let Some(at) = worst else { break };
+            dropped.push(self.list.remove(at).entity);
+        }
+        self.best = self
+            .list
+            .iter()
+            .map(|h| h.likelihood)
+            .max()
+            .unwrap_or_default();
+    }
+
+    /// The best two candidates. Equal scores: more dependencies of its own first (more that can
+    /// have gone wrong unseen), then by name.
+    pub(crate) fn leaders(&self, model: Model<'_>) -> (Option<Entity>, Option<Entity>) {
+        let before = |a: &Hypothesis, b: &Hypothesis| {
+            let depends = |h: &Hypothesis| model.dependencies(h.entity).len();
+            a.score
+                .cmp(&b.score)
+                .then_with(|| depends(a).cmp(&depends(b)))
+                .then_with(|| model.name(b.entity).cmp(model.name(a.entity)))
+                .is_gt()
+        };
+        let (mut first, mut second): (Option<&Hypothesis>, Option<&Hypothesis>) = (None, None);
+        for hypothesis in self.list.iter().filter(|h| h.score > Score::WORST) {
+            if first.is_none_or(|f| before(hypothesis, f)) {
+                second = first;
+                first = Some(hypothesis);
+            } else if second.is_none_or(|s| before(hypothesis, s)) {
+                second = Some(hypothesis);
+            }
+        }
+        (first.map(|h| h.entity), second.map(|h| h.entity))
+    }
+
+    /// All candidates, best first.
+    pub(crate) fn ranked(&self, model: Model<'_>) -> Vec<Hypothesis> {
+        let mut list: Vec<Hypothesis> = self
+            .list
+            .iter()
+            .filter(|h| h.score > Score::WORST)
+            .copied()
+            .collect();
+        list.sort_by(|a, b| {
+            let depends = |h: &Hypothesis| model.dependencies(h.entity).len();
+            b.score
+                .cmp(&a.score)
+                .then_with(|| depends(b).cmp(&depends(a)))
+                .then_with(|| model.name(a.entity).cmp(model.name(b.entity)))
+        });
+        list
+    }
+}

@@ -1,0 +1,228 @@
+//! One incident: its members, what they are symptoms of, and where it is in its life.
+
+use crate::alerts::AlertKey;
+use crate::decision::{Episode, IncidentId, RerankCause};
+use crate::event::Seq;
+use crate::hypotheses::Hypotheses;
+use crate::limits::Limit;
+use crate::model::Entity;
+use crate::score::Score;
+use crate::subject::Subject;
+use crate::symbol::Symbol;
+use crate::symptom::Symptom;
+use crate::table::{HashSeed, Map};
+use crate::time::{Span, Timestamp};
+
+/// Place of an incident in the table; stale once it is over.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct IncidentKey {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// Where an incident is in its life.
+///
+/// ```text
+/// open --settle_for without another candidate--> settled --another candidate--> open
+/// open, settled --quiet_for without a firing member--> resolved
+/// open, settled --an older incident explains it--> merged
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Phase {
+    /// The candidate may still change soon.
+    Open,
+    /// The candidate has stood for `settle_for`.
+    Settled,
+    /// No member has fired for `quiet_for`. Final.
+    Resolved,
+    /// It went into an older incident. Final.
+    Merged,
+}
+
+impl Phase {
+    /// Name in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Settled => "settled",
+            Self::Resolved => "resolved",
+            Self::Merged => "merged",
+        }
+    }
+
+    /// Whether the incident is over.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Resolved | Self::Merged)
+    }
+}
+
+/// One alert of an incident. It stays when the alert is forgotten, and holds the texts it needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    pub(crate) alert: AlertKey,
+    /// Its latest episode in this incident.
+    pub(crate) episode: Episode,
+    pub(crate) subject: Subject,
+    pub(crate) firing: bool,
+}
+
+/// One incident.
+#[derive(Debug)]
+pub(crate) struct Incident {
+    pub(crate) key: IncidentKey,
+    pub(crate) id: IncidentId,
+    /// Position among all incidents ever opened: smaller is older.
+    pub(crate) order: u64,
+    pub(crate) tenant: Symbol,
+    pub(crate) phase: Phase,
+    pub(crate) version: u64,
+    pub(crate) opened: Timestamp,
+    pub(crate) updated: Timestamp,
+    /// Earliest onset of its members.
+    pub(crate) onset: Timestamp,
+    /// Latest onset that was new evidence: a new rule on an entity.
+    pub(crate) newest: Timestamp,
+    pub(crate) members: Vec<Member>,
+    pub(crate) symptoms: Vec<Symptom>,
+    pub(crate) by_entity: Map<Entity, u32>,
+    pub(crate) hypotheses: Hypotheses,
+    pub(crate) candidate: Option<Entity>,
+    pub(crate) runner_up: Option<Entity>,
+    /// When the candidate last changed, and why.
+    pub(crate) reranked_at: Timestamp,
+    pub(crate) rerank_cause: Option<RerankCause>,
+    pub(crate) firing: u32,
+    /// When the last member stopped firing.
+    pub(crate) quiet_since: Timestamp,
+    pub(crate) first_seq: Seq,
+    pub(crate) last_seq: Seq,
+    pub(crate) events: u64,
+    pub(crate) repeats: u64,
+    pub(crate) flaps: u64,
+    pub(crate) into: Option<IncidentId>,
+    /// The limit that kept its first alert, or a later one, out of where it belonged.
+    pub(crate) refused: Option<Limit>,
+    pub(crate) timer_at: Timestamp,
+}
+
+/// What a new incident begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    pub(crate) key: IncidentKey,
+    pub(crate) id: IncidentId,
+    pub(crate) order: u64,
+    pub(crate) tenant: Symbol,
+    pub(crate) now: Timestamp,
+    pub(crate) onset: Timestamp,
+    pub(crate) seq: Seq,
+    pub(crate) refused: Option<Limit>,
+    pub(crate) seed: HashSeed,
+}
+
+impl Incident {
+    pub(crate) fn new(opening: &Opening) -> Self {
+        let &Opening {
+            key,
+            id,
+            order,
+            tenant,
+            now,
+            onset,
+            seq,
+            refused,
+            seed,
+        } = opening;
+        Self {
+            key,
+            id,
+            order,
+            tenant,
+            phase: Phase::Open,
+            version: 0,
+            opened: now,
+            updated: now,
+            onset,
+            newest: onset,
+            members: Vec::new(),
+            symptoms: Vec::new(),
+            by_entity: Map::new(seed),
+            hypotheses: Hypotheses::default(),
+            candidate: None,
+            runner_up: None,
+            reranked_at: now,
+            rerank_cause: None,
+            firing: 0,
+            quiet_since: now,
+            first_seq: seq,
+            last_seq: seq,
+            events: 0,
+            repeats: 0,
+            flaps: 0,
+            into: None,
+            refused,
+            timer_at: Timestamp::MAX,
+        }
+    }
+
+    /// The limit that keeps an alert with this onset out, if one does.
+    pub(crate) fn refuses(&self, onset: Timestamp, limits: (u32, Span)) -> Option<Limit> {
+        let (members_max, max_duration) = limits;
+        if onset.since(self.onset) > max_duration || self.newest.since(onset) > max_duration {
+            Some(Limit::Duration)
+        } else if self.members.len() >= members_max as usize {
+            Some(Limit::Members)
+        } else {
+            None
+        }
+    }
+
+    /// How long an onset lies outside the time that the incident's evidence spans.
+    pub(crate) fn gap(&self, onset: Timestamp) -> Span {
+        onset.since(self.newest).max(self.onset.since(onset))
+    }
+
+    pub(crate) fn symptom(&self, entity: Entity) -> Option<&Symptom> {
+        self.by_entity
+            .get(&entity)
+            .map(|&at| &self.symptoms[at as usize])
+    }
+
+    /// Position of an entity's symptom, which is made when there is none.
+    pub(crate) fn symptom_at(&mut self, entity: Entity) -> usize {
+        let next = self.symptoms.len() as u32;
+        let at = *self.by_entity.entry_or(entity, || next);
+        if at == next {
+            self.symptoms.push(Symptom::new(entity));
+        }
+        at as usize
+    }
+
+    /// When it is settled and when it is over, if nothing more comes.
+    pub(crate) fn next_deadline(&self, settle_for: Span, quiet_for: Span) -> Timestamp {
+        let settled = match self.phase {
+            Phase::Open => self.reranked_at.plus(settle_for),
+            _ => Timestamp::MAX,
+        };
+        let resolved = match self.firing {
+            0 => self.quiet_since.plus(quiet_for),
+            _ => Timestamp::MAX,
+        };
+        settled.min(resolved)
+    }
+
+    /// Notes that a member stopped firing.
+    pub(crate) fn note_quiet(&mut self, member: u32, now: Timestamp) {
+        let member = &mut self.members[member as usize];
+        assert!(member.firing, "a member stops firing once");
+        member.firing = false;
+        self.firing -= 1;
+        self.quiet_since = self.quiet_since.max(now);
+    }
+
+    /// Confidence and the like need the score of an entity.
+    pub(crate) fn score(&self, entity: Option<Entity>) -> Option<Score> {
+        entity.and_then(|e| self.hypotheses.get(e)).map(|h| h.score)
+    }
+}

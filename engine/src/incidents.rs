@@ -1,0 +1,149 @@
+//! The incident table, and which incidents consider which root.
+
+use crate::decision::IncidentId;
+use crate::incident::{Incident, IncidentKey};
+use crate::limits::LIVE_PER_ENTITY_MAX;
+use crate::model::Entity;
+use crate::symbol::Symbol;
+use crate::table::{HashSeed, Map};
+
+/// All incidents that are not over, and those that ended in the current step.
+#[derive(Debug)]
+pub(crate) struct Incidents {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_id: Map<IncidentId, IncidentKey>,
+    /// Live incidents by the roots they consider; the newest last.
+    considering: Map<(Symbol, Entity), Vec<IncidentKey>>,
+    live: u32,
+    next_order: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    incident: Option<Box<Incident>>,
+}
+
+impl Incidents {
+    pub(crate) fn new(seed: HashSeed) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: Map::new(seed),
+            considering: Map::new(seed),
+            live: 0,
+            next_order: 0,
+        }
+    }
+
+    /// The key and the order of the next incident.
+    pub(crate) fn reserve(&mut self) -> (IncidentKey, u64) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 0,
+                incident: None,
+            });
+            (self.slots.len() - 1) as u32
+        });
+        self.next_order += 1;
+        let generation = self.slots[slot as usize].generation;
+        (IncidentKey { slot, generation }, self.next_order)
+    }
+
+    pub(crate) fn insert(&mut self, incident: Incident) {
+        let key = incident.key;
+        let before = self.by_id.insert(incident.id, key);
+        assert!(
+            before.is_none(),
+            "incident ids are unique among live incidents"
+        );
+        self.slots[key.slot as usize].incident = Some(Box::new(incident));
+        self.live += 1;
+    }
+
+    pub(crate) fn remove(&mut self, key: IncidentKey) -> Option<Box<Incident>> {
+        self.get(key)?;
+        let slot = &mut self.slots[key.slot as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.slot);
+        let incident = slot.incident.take()?;
+        self.by_id.remove(&incident.id);
+        self.live -= 1;
+        Some(incident)
+    }
+
+    pub(crate) fn get(&self, key: IncidentKey) -> Option<&Incident> {
+        let slot = &self.slots[key.slot as usize];
+        slot.incident
+            .as_deref()
+            .filter(|_| slot.generation == key.generation)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: IncidentKey) -> Option<&mut Incident> {
+        let slot = &mut self.slots[key.slot as usize];
+        slot.incident
+            .as_deref_mut()
+            .filter(|_| slot.generation == key.generation)
+    }
+
+    /// Two different incidents: the first to change, the second to read.
+    pub(crate) fn get_pair(
+        &mut self,
+        change: IncidentKey,
+        read: IncidentKey,
+    ) -> Option<(&mut Incident, &Incident)> {
+        let (a, b) = (change.slot as usize, read.slot as usize);
+        let [a, b] = self.slots.get_disjoint_mut([a, b]).ok()?;
+        let fresh = a.generation == change.generation && b.generation == read.generation;
+        match (&mut a.incident, &b.incident) {
+            (Some(a), Some(b)) if fresh => Some((a, b)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn find(&self, id: IncidentId) -> Option<&Incident> {
+        self.by_id.get(&id).and_then(|&key| self.get(key))
+    }
+
+    /// The live incidents that consider `root` for a tenant.
+    pub(crate) fn considering(&self, tenant: Symbol, root: Entity) -> &[IncidentKey] {
+        self.considering
+            .get(&(tenant, root))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// Notes that an incident considers `root`. The oldest one beyond the maximum is forgotten
+    /// here: it goes on, but this root no longer leads new alerts to it.
+    pub(crate) fn consider(&mut self, tenant: Symbol, root: Entity, key: IncidentKey) {
+        let list = self.considering.entry_or((tenant, root), Vec::new);
+        list.push(key);
+        if list.len() > LIVE_PER_ENTITY_MAX {
+            list.remove(0);
+        }
+    }
+
+    /// Notes that an incident no longer considers `root`.
+    pub(crate) fn disregard(&mut self, tenant: Symbol, root: Entity, key: IncidentKey) {
+        if let Some(list) = self.considering.get_mut(&(tenant, root)) {
+            list.retain(|&k| k != key);
+            if list.is_empty() {
+                self.considering.remove(&(tenant, root));
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.live
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Incident> {
+        self.slots
+            .iter()
+            .filter_map(|slot| slot.incident.as_deref())
+    }
+
+    pub(crate) fn roots_considered(&self) -> usize {
+        self.considering.len()
+    }
+}

@@ -1,0 +1,213 @@
+//! What all stages read and none changes: policy, graph and texts; and the entities they speak of.
+
+use crate::policy::Policy;
+use crate::score::{Score, exp, ln};
+use crate::subject::Subject;
+use crate::symbol::{Symbol, Symbols};
+use crate::topology::{Node, Topology};
+use crate::walk::{Relation, Walks};
+
+/// An entity: a node of the graph, or a name outside it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Entity(u32);
+
+const OUTSIDE: u32 = 1 << 31;
+
+impl Entity {
+    pub(crate) const fn inside(node: Node) -> Self {
+        Self(node)
+    }
+
+    pub(crate) const fn outside(name: Symbol) -> Self {
+        Self(name.index() | OUTSIDE)
+    }
+
+    /// Its node, if it is in the graph.
+    pub(crate) const fn node(self) -> Option<Node> {
+        if self.0 & OUTSIDE == 0 {
+            Some(self.0)
+        } else {
+            None
+        }
+    }
+
+    /// Its name, if it is outside the graph. Who stores the entity must hold this symbol.
+    pub(crate) const fn symbol(self) -> Option<Symbol> {
+        if self.0 & OUTSIDE == 0 {
+            None
+        } else {
+            Some(Symbol::from_index(self.0 & !OUTSIDE))
+        }
+    }
+}
+
+/// One new or worse observation of one alert, with all that grouping and ranking need of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observation {
+    pub(crate) subject: Subject,
+    /// How far over its limit: 0.5 just over, 2 at most.
+    pub(crate) strength: Score,
+    /// Value minus limit in the metric's unit, where a delay is given in numbers.
+    pub(crate) excess: Option<f64>,
+}
+
+/// One root that could explain an observation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) root: Entity,
+    /// How expected the alert is under this root: `ln w`, with what its kind says of itself.
+    pub(crate) weight: Score,
+    /// How much better than a leak this root explains it.
+    pub(crate) explained: Score,
+    /// The price of the root, `ln(1/Z)`.
+    pub(crate) prior: Score,
+    /// Whether the root can be a candidate (a fallback group cannot).
+    pub(crate) nameable: bool,
+}
+
+/// A fallback group stands for two entities.
+const FALLBACK_AUDIENCE: f64 = 2.0;
+
+/// What the engine reads and, but for the texts, never changes.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) policy: Policy,
+    pub(crate) topology: Topology,
+    pub(crate) walks: Walks,
+    pub(crate) symbols: Symbols,
+}
+
+impl World {
+    pub(crate) fn model(&self) -> Model<'_> {
+        let Self {
+            policy,
+            topology,
+            walks,
+            symbols,
+        } = self;
+        Model {
+            policy,
+            topology,
+            walks,
+            symbols,
+        }
+    }
+}
+
+/// What all stages read.
+#[derive(Clone, Copy)]
+pub(crate) struct Model<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) topology: &'a Topology,
+    pub(crate) walks: &'a Walks,
+    pub(crate) symbols: &'a Symbols,
+}
+
+impl<'a> Model<'a> {
+    pub(crate) fn name(self, entity: Entity) -> &'a str {
+        match (entity.node(), entity.symbol()) {
+            (Some(node), _) => self.topology.name(node),
+            (None, Some(symbol)) => self.symbols.text(symbol),
+            (None, None) => unreachable!("an entity is inside or outside"),
+        }
+    }
+
+    pub(crate) fn dependents(self, entity: Entity) -> &'a [Node] {
+        entity
+            .node()
+            .map_or(&[], |node| self.topology.dependents(node))
+    }
+
+    pub(crate) fn dependencies(self, entity: Entity) -> &'a [Node] {
+        entity
+            .node()
+            .map_or(&[], |node| self.topology.dependencies(node))
+    }
+
+    /// The hops from `from` down to `root`, within the reach of the ranking.
+    pub(crate) fn hops(self, from: Entity, root: Entity) -> Option<u8> {
+        let (from, root) = (from.node()?, root.node()?);
+        let entry = self.walks.reach(from).iter().find(|r| r.root == root)?;
+        match entry.relation {
+            Relation::Below(hops) if hops > 0 && hops <= self.policy.spec.ranking.hops_max => {
+                Some(hops)
+            }
+            _ => None,
+        }
+    }
+
+    /// All roots that could explain an observation, the entity itself first.
+    pub(crate) fn links(self, seen: &Observation, links: &mut Vec<Link>) {
+        links.clear();
+        let subject = &seen.subject;
+        match subject.entity.node() {
+            Some(node) => {
+                for entry in self.walks.reach(node) {
+                    let root = Entity::inside(entry.root);
+                    links.push(self.link(subject, root, entry.relation));
+                }
+            }
+            None => links.push(self.link(subject, subject.entity, Relation::Below(0))),
+        }
+        if let Some(caller) = subject.caller {
+            let link = self.link(subject, caller, Relation::Caller);
+            match links.iter_mut().find(|l| l.root == caller) {
+                Some(known) if known.weight < link.weight => *known = link,
+                Some(_) => {}
+                None => links.push(link),
+            }
+        }
+        if let Some(group) = subject.fallback {
+            let prior = -Score::from_f64(ln(FALLBACK_AUDIENCE));
+            let link = self.link(subject, group, Relation::Fallback);
+            links.push(Link {
+                prior,
+                nameable: false,
+                ..link
+            });
+        }
+    }
+
+    fn link(self, subject: &Subject, root: Entity, relation: Relation) -> Link {
+        let logs = &self.policy.logs;
+        let (weight, explained) = match relation {
+            Relation::Below(hops) => (
+                logs.below[usize::from(hops)],
+                logs.explained_below[usize::from(hops)],
+            ),
+            Relation::Dependent => (logs.dependent, logs.explained_dependent),
+            Relation::Caller => (logs.caller, logs.explained_caller),
+            Relation::Fallback => (logs.fallback, logs.explained_fallback),
+        };
+        // A CpuHigh says "me", a TrafficLow "not me".
+        let claim = Score::from_f64(self.policy.spec.weights.of(subject.kind).claim);
+        let said = if root == subject.entity {
+            claim
+        } else {
+            -claim
+        };
+        Link {
+            root,
+            weight: weight + said.min(Score::ZERO),
+            explained,
+            prior: root
+                .node()
+                .map_or(Score::ZERO, |node| self.walks.prior(node)),
+            nameable: true,
+        }
+    }
+
+    /// How strongly `ratio` over the limit speaks.
+    pub(crate) fn strength(self, ratio: f64) -> Score {
+        let ranking = &self.policy.spec.ranking;
+        let strength = ranking.strength_base + ranking.strength_per_ln * ln(ratio.max(1.0));
+        Score::from_f64(strength.min(ranking.strength_max))
+    }
+
+    /// A score as a weight among other candidates.
+    pub(crate) fn odds(self, score: Score, best: Score) -> u64 {
+        let temperature = self.policy.spec.ranking.temperature;
+        // In billionths: a sum of integers does not depend on its order.
+        (exp((score - best).to_f64() / temperature) * 1e9).round() as u64
+    }
+}

@@ -1,0 +1,268 @@
+//! What one incident knows of one entity that alerts in it, and what that says to its
+//! dependencies.
+
+use crate::kind::Kind;
+use crate::limits::PER_SYMPTOM_MAX;
+use crate::model::{Entity, Model, Observation};
+use crate::score::Score;
+use crate::symbol::Symbol;
+
+/// One entity's alerts in one incident, the worst of each sort. Resolved alerts keep their peak.
+#[derive(Clone, Debug)]
+pub(crate) struct Symptom {
+    pub(crate) entity: Entity,
+    /// Strongest alert by kind; an edge alert enters by way of `callers`.
+    strengths: [Score; Kind::COUNT],
+    /// The member that shows each kind best.
+    shown_by: [u32; Kind::COUNT],
+    /// Callers that find this entity slow.
+    callers: Vec<(Entity, Score)>,
+    /// Callees that this entity finds slow.
+    callees: Vec<(Entity, Score)>,
+    /// Largest delay over the limit, by metric, in the metric's unit.
+    delays: Vec<(Option<Symbol>, f64)>,
+    /// Rules seen here, with the caller of an edge rule: each is new evidence once.
+    rules: Vec<(Symbol, Option<Entity>)>,
+    /// What its own alerts claim for it, in nats, bounded.
+    pub(crate) claim: Score,
+    /// How much it counts as a symptom of a root elsewhere.
+    pub(crate) pull: Score,
+}
+
+/// The strongest alert of an entity as evidence against itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own {
+    pub(crate) kind: Kind,
+    pub(crate) strength: Score,
+    /// Strength times the kind's weight.
+    pub(crate) score: Score,
+    /// The member that shows it.
+    pub(crate) member: u32,
+}
+
+/// Several callees are slow from one entity.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Starved {
+    /// Strength of the slowest.
+    pub(crate) worst: Score,
+    pub(crate) score: Score,
+    pub(crate) slow: u32,
+    /// All its callees.
+    pub(crate) callees: u32,
+}
+
+impl Symptom {
+    pub(crate) fn new(entity: Entity) -> Self {
+        Self {
+            entity,
+            strengths: [Score::ZERO; Kind::COUNT],
+            shown_by: [0; Kind::COUNT],
+            callers: Vec::new(),
+            callees: Vec::new(),
+            delays: Vec::new(),
+            rules: Vec::new(),
+            claim: Score::ZERO,
+            pull: Score::ZERO,
+        }
+    }
+
+    /// Whether the entity has an alert of its own here, and is not only named as a caller.
+    pub(crate) fn is_alerting(&self) -> bool {
+        self.strengths.iter().any(|&s| s > Score::ZERO)
+    }
+
+    /// Notes a rule. Whether it is new here.
+    pub(crate) fn note_rule(&mut self, seen: &Observation) -> bool {
+        let rule = (seen.subject.rule, seen.subject.caller);
+        if self.rules.contains(&rule) {
+            return false;
+        }
+        if self.rules.len() < PER_SYMPTOM_MAX {
+            self.rules.push(rule);
+        }
+        true
+    }
+
+    /// Takes in the alert of `member`.
+    pub(crate) fn take(&mut self, model: Model<'_>, seen: &Observation, member: u32) {
+        let kind = seen.subject.kind.index();
+        let mut strength = seen.strength;
+        if let Some(excess) = seen.excess.filter(|_| seen.subject.kind.is_delay()) {
+            raise(&mut self.delays, seen.subject.metric, excess, |a, b| a < b);
+        }
+        if let Some(caller) = seen.subject.caller {
+            raise(&mut self.callers, caller, seen.strength, |a, b| a < b);
+            strength = self.edge_strength(model);
+        }
+        // A further complaining caller may also make the agreement, and the strength, larger.
+        if strength > self.strengths[kind] {
+            self.strengths[kind] = strength;
+            self.shown_by[kind] = member;
+        }
+    }
+
+    /// Takes in that calls from here to `callee` are slow.
+    pub(crate) fn take_slow_callee(&mut self, callee: Entity, strength: Score) {
+        raise(&mut self.callees, callee, strength, |a, b| a < b);
+    }
+
+    /// Takes in all of another incident's symptom of the same entity. Member numbers of the
+    /// other one count from `members_before`.
+    pub(crate) fn absorb(&mut self, model: Model<'_>, other: &Self, members_before: u32) {
+        for &(metric, excess) in &other.delays {
+            raise(&mut self.delays, metric, excess, |a, b| a < b);
+        }
+        for &(caller, strength) in &other.callers {
+            raise(&mut self.callers, caller, strength, |a, b| a < b);
+        }
+        for &(callee, strength) in &other.callees {
+            raise(&mut self.callees, callee, strength, |a, b| a < b);
+        }
+        for &rule in &other.rules {
+            if !self.rules.contains(&rule) && self.rules.len() < PER_SYMPTOM_MAX {
+                self.rules.push(rule);
+            }
+        }
+        for kind in Kind::ALL.map(Kind::index) {
+            if other.strengths[kind] > self.strengths[kind] {
+                self.strengths[kind] = other.strengths[kind];
+                self.shown_by[kind] = other.shown_by[kind] + members_before;
+            }
+        }
+        if !self.callers.is_empty() {
+            let edge = Kind::Edge.index();
+            self.strengths[edge] = self.strengths[edge].max(self.edge_strength(model));
+        }
+        self.pull = self.pull.max(other.pull);
+    }
+
+    /// A slow service is slow for all its callers: the worst edge, as far as the callers agree.
+    fn edge_strength(&self, model: Model<'_>) -> Score {
+        let known = model.dependents(self.entity);
+        let outside = |caller: Entity| {
+            caller
+                .node()
+                .is_none_or(|n| known.binary_search(&n).is_err())
+        };
+        let extra = self
+            .callers
+            .iter()
+            .filter(|(caller, _)| outside(*caller))
+            .count();
+        let worst = self
+            .callers
+            .iter()
+            .map(|&(_, s)| s)
+            .max()
+            .unwrap_or_default();
+        worst.times(agreement(self.callers.len(), known.len() + extra))
+    }
+
+    /// The strongest own evidence.
+    pub(crate) fn own(&self, model: Model<'_>) -> Option<Own> {
+        let entry =
+            model.dependents(self.entity).is_empty() && !model.dependencies(self.entity).is_empty();
+        let spec = &model.policy.spec;
+        let own = |kind: Kind| {
+            let at_door = if entry && !kind.is_cause() {
+                spec.ranking.entry_weight
+            } else {
+                1.0
+            };
+            let strength = self.strengths[kind.index()];
+            let score = strength.times(spec.weights.of(kind).own * at_door);
+            Own {
+                kind,
+                strength,
+                score,
+                member: self.shown_by[kind.index()],
+            }
+        };
+        Kind::ALL
+            .into_iter()
+            .filter(|kind| self.strengths[kind.index()] > Score::ZERO)
+            .map(own)
+            // The first of equals: `max_by_key` would take the last.
+            .reduce(|best, next| if next.score > best.score { next } else { best })
+    }
+
+    /// The suspicion that this entity is starved: many different callees are slow from here.
+    pub(crate) fn starved(&self, model: Model<'_>) -> Option<Starved> {
+        let slow = self.callees.len();
+        if slow < 2 {
+            return None;
+        }
+        let callees = model.dependencies(self.entity).len().max(slow);
+        let worst = self
+            .callees
+            .iter()
+            .map(|&(_, s)| s)
+            .max()
+            .unwrap_or_default();
+        let weight = model.policy.spec.ranking.starved_weight * agreement(slow, callees);
+        let (slow, callees) = (slow as u32, callees as u32);
+        Some(Starved {
+            worst,
+            score: worst.times(weight),
+            slow,
+            callees,
+        })
+    }
+
+    /// What this entity's symptom asks its dependencies to explain, at most.
+    pub(crate) fn asks(&self, model: Model<'_>) -> Score {
+        let weights = &model.policy.spec.weights;
+        let asked = |kind: Kind| self.strengths[kind.index()].times(weights.of(kind).symptom);
+        Kind::ALL.into_iter().map(asked).max().unwrap_or_default()
+    }
+
+    /// How much of this entity's symptom `root`, `hops` below it, would explain.
+    pub(crate) fn explained_by(&self, model: Model<'_>, root: Option<&Self>, hops: u8) -> Score {
+        let weights = &model.policy.spec.weights;
+        let limit = root.map_or(1.0, |root| self.dilution(model, root));
+        let asked = |kind: Kind| {
+            let part = if kind.is_delay() { limit } else { 1.0 };
+            self.strengths[kind.index()].times(weights.of(kind).symptom * part)
+        };
+        let most = Kind::ALL.into_iter().map(asked).max().unwrap_or_default();
+        most.times(model.policy.logs.rank_decay[usize::from(hops)])
+    }
+
+    /// A dependency one millisecond over its limit cannot make its caller 300 ms slower.
+    fn dilution(&self, model: Model<'_>, root: &Self) -> f64 {
+        let causes = root.strengths[Kind::Saturation.index()] > Score::ZERO
+            || root.strengths[Kind::Crash.index()] > Score::ZERO;
+        if causes || !root.is_alerting() {
+            return 1.0;
+        }
+        let mut share: Option<f64> = None;
+        for (metric, mine) in &self.delays {
+            let theirs = root.delays.iter().find(|(m, _)| m == metric);
+            if let Some((_, theirs)) = theirs {
+                let ratio = if *mine > 0.0 {
+                    theirs / mine
+                } else {
+                    f64::INFINITY
+                };
+                share = Some(share.map_or(ratio, |s| s.max(ratio)));
+            }
+        }
+        share.map_or(1.0, |s| (model.policy.spec.ranking.slack * s).min(1.0))
+    }
+}
+
+/// Those that complain among those that could, under a square root.
+pub(crate) fn agreement(complaining: usize, all: usize) -> f64 {
+    (complaining as f64 / all.max(1) as f64).min(1.0).sqrt()
+}
+
+/// Keeps the larger value per key, in a bounded list.
+fn raise<K: PartialEq, V: Copy>(list: &mut Vec<(K, V)>, key: K, value: V, less: fn(V, V) -> bool) {
+    if let Some((_, old)) = list.iter_mut().find(|(k, _)| *k == key) {
+        if less(*old, value) {
+            *old = value;
+        }
+    } else if list.len() < PER_SYMPTOM_MAX {
+        list.push((key, value));
+    }
+}

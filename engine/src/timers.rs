@@ -1,0 +1,76 @@
+//! Deadlines in one total order: time, then the order in which they were set.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::alerts::AlertKey;
+use crate::incident::IncidentKey;
+use crate::time::Timestamp;
+
+/// Whose deadline it is. A deadline may be stale: its owner looks again when it comes up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    Alert(AlertKey),
+    Incident(IncidentKey),
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Timestamp,
+    order: u64,
+    owner: Owner,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// All deadlines. A repeat does not touch them: an owner whose time has moved on is asked, says
+/// so, and is set again.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<Entry>>,
+    next_order: u64,
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, at: Timestamp, owner: Owner) {
+        let order = self.next_order;
+        self.next_order += 1;
+        self.heap.push(Reverse(Entry { at, order, owner }));
+    }
+
+    /// Takes the earliest deadline that is due by `now`.
+    pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<(Timestamp, Owner)> {
+        if self.heap.peek()?.0.at > now {
+            return None;
+        }
+        self.heap
+            .pop()
+            .map(|Reverse(entry)| (entry.at, entry.owner))
+    }
+
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        self.heap.peek().map(|Reverse(entry)| entry.at)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+}

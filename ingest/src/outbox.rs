@@ -1,0 +1,204 @@
+//! What leaves the pipeline: incident records to every sink, unreadable input to dead letters.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hypocenter_engine::{Decision, Engine};
+use tracing::{debug, warn};
+
+use crate::metrics::{Metrics, SinkCounters, Snapshot};
+use crate::record::{IncidentRecord, rfc3339};
+use crate::shard::{Listener, Rejection, Version};
+use crate::sink::kafka::{DeadLetter, KafkaSink};
+use crate::sink::{Cause, Outgoing, Sink, SinkError};
+
+/// Rejections that are logged one by one; after these, each one whose number is a power of two.
+const LOGGED_ONE_BY_ONE: u64 = 10;
+
+/// All sinks of a process. A record goes to each of them.
+pub struct Outbox {
+    sinks: Vec<Attached>,
+    dead_letters: Option<DeadLetters>,
+    body: Vec<u8>,
+    /// Counters of the pipeline.
+    pub counters: Snapshot,
+    /// Positions of outputs on their way since they were last taken.
+    sent: Vec<Cause>,
+    failure: Option<SinkError>,
+    rejected: u64,
+}
+
+struct Attached {
+    sink: Box<dyn Sink>,
+    counters: Arc<SinkCounters>,
+}
+
+struct DeadLetters {
+    sink: KafkaSink,
+    topic: String,
+}
+
+impl Outbox {
+    /// An outbox with named sinks.
+    #[must_use]
+    pub fn new(sinks: Vec<(String, Box<dyn Sink>)>, metrics: &Metrics) -> Self {
+        let attach = |(name, sink): (String, Box<dyn Sink>)| Attached {
+            sink,
+            counters: metrics.sink(&name),
+        };
+        Self {
+            sinks: sinks.into_iter().map(attach).collect(),
+            dead_letters: None,
+            body: Vec::new(),
+            counters: Snapshot::default(),
+            sent: Vec::new(),
+            failure: None,
+            rejected: 0,
+        }
+    }
+
+    /// Sends what cannot be read to a topic.
+    #[must_use]
+    pub fn with_dead_letters(mut self, sink: KafkaSink, topic: String) -> Self {
+        self.dead_letters = Some(DeadLetters { sink, topic });
+        self
+    }
+
+    /// The first failure of a sink that cannot go on.
+    pub fn take_failure(&mut self) -> Option<SinkError> {
+        self.failure.take()
+    }
+
+    /// Whether a sink has failed: nothing more is decided then.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// The causes of outputs handed over since the last call, one for each output and sink.
+    pub fn take_sent(&mut self, each: &mut dyn FnMut(&Cause)) {
+        self.sent.drain(..).for_each(|cause| each(&cause));
+    }
+
+    /// The causes of outputs that have arrived, one for each output and sink.
+    ///
+    /// # Errors
+    /// [`SinkError`] when an output will never arrive.
+    pub fn acknowledged(&mut self, each: &mut dyn FnMut(Cause)) -> Result<(), SinkError> {
+        for attached in &mut self.sinks {
+            let counters = &attached.counters;
+            attached.sink.acknowledged(&mut |cause| {
+                SinkCounters::count(&counters.acknowledged);
+                each(cause);
+            })?;
+        }
+        if let Some(dead_letters) = &mut self.dead_letters {
+            dead_letters.sink.acknowledged(each)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all outputs have arrived, at most `timeout`. Whether they have.
+    pub fn flush(&mut self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let left = || until.saturating_duration_since(Instant::now());
+        let mut all = true;
+        for attached in &mut self.sinks {
+            all &= attached.sink.flush(left());
+        }
+        if let Some(dead_letters) = &mut self.dead_letters {
+            all &= dead_letters.sink.flush(left());
+        }
+        all
+    }
+
+    /// Records handed to sinks.
+    #[must_use]
+    pub fn sent_total(&self) -> u64 {
+        self.sinks.iter().map(|a| a.counters.sent.load(Ordering::Relaxed)).sum()
+    }
+
+    fn fail(&mut self, error: SinkError) {
+        self.failure.get_or_insert(error);
+    }
+}
+
+impl Listener for Outbox {
+    fn decided(&mut self, decision: &Decision) {
+        debug!(?decision, "decided");
+    }
+
+    fn published(&mut self, engine: &Engine, version: &Version<'_>) {
+        let Some(view) = engine.incident(version.incident) else { return };
+        let record = IncidentRecord::new(engine, &view, version.shard);
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        if let Err(error) = serde_json::to_writer(&mut body, &record) {
+            unreachable!("a record is JSON: {error}");
+        }
+        let headers = headers(&record, version);
+        let cause = Cause { shard: version.shard.clone(), position: version.position };
+        let outgoing = Outgoing {
+            incident: &record.incident,
+            version: record.version,
+            body: &body,
+            headers: &headers,
+            cause: cause.clone(),
+        };
+        for attached in &mut self.sinks {
+            match attached.sink.send(&outgoing) {
+                Ok(()) => {
+                    SinkCounters::count(&attached.counters.sent);
+                    self.sent.push(cause.clone());
+                }
+                Err(error) => {
+                    self.failure.get_or_insert(error);
+                }
+            }
+        }
+        self.body = body;
+    }
+
+    fn rejected(&mut self, rejection: &Rejection<'_>) {
+        let Rejection { shard, position, class, reason, payload } = *rejection;
+        self.rejected += 1;
+        self.counters.reject(class);
+        if self.rejected <= LOGGED_ONE_BY_ONE || self.rejected.is_power_of_two() {
+            let input = &shard.input;
+            let (partition, total) = (shard.partition, self.rejected);
+            warn!(input, partition, position, class, total, "cannot read input: {reason}");
+        }
+        let reason = reason.to_string();
+        let cause = Cause { shard: shard.clone(), position };
+        let Some(dead_letters) = &mut self.dead_letters else { return };
+        let letter = DeadLetter { cause: cause.clone(), class, reason: &reason, payload };
+        match dead_letters.sink.dead_letter(&dead_letters.topic, &letter) {
+            Ok(()) => {
+                self.counters.dead_letters += 1;
+                self.sent.push(cause);
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn timed(&mut self, nanos: u64) {
+        self.counters.latency.record(nanos);
+    }
+}
+
+/// CloudEvents 1.0 attributes, in the Kafka and HTTP header form, and how long it took.
+fn headers<'h>(record: &IncidentRecord<'_>, version: &Version<'_>) -> [(&'h str, String); 8] {
+    let input = &version.shard.input;
+    let latency = version.since.map_or(0, |since| since.elapsed().as_nanos());
+    [
+        ("content-type", "application/json".to_owned()),
+        ("ce_specversion", "1.0".to_owned()),
+        ("ce_type", "io.hypocenter.incident.v1".to_owned()),
+        ("ce_source", format!("/hypocenter/{input}/{}", version.shard.partition)),
+        ("ce_id", format!("{}:{}", record.incident, record.version)),
+        ("ce_time", rfc3339(record.updated.0)),
+        ("ce_subject", record.incident.clone()),
+        ("ce_decisionlatencyns", latency.to_string()),
+    ]
+}

@@ -1,0 +1,221 @@
+//! The pipeline: records in, decisions in the shards, incident records out, and positions
+//! committed once what they caused has arrived. One thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hypocenter_engine::Stats;
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::metrics::{Metrics, ShardSnapshot};
+use crate::outbox::Outbox;
+use crate::shard::{Setup, ShardRunner};
+use crate::sink::SinkError;
+use crate::source::{Input, Polled, Shard, Source, SourceError};
+
+/// Longest wait for input; an idle tick is late by no more.
+const POLL: Duration = Duration::from_millis(100);
+/// Longest wait for outputs to arrive when a shard is given away or the process ends.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why a pipeline ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The input cannot go on.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// An output cannot go on.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// Outputs did not arrive in time; their inputs are not committed and will be read again.
+    #[error("leaving: {outstanding} outputs were not acknowledged within {seconds} s; their inputs are not committed and are read again at the next start")]
+    Drain {
+        /// How many.
+        outstanding: u64,
+        /// How long was waited.
+        seconds: u64,
+    },
+}
+
+/// All shards of a process and what they speak to.
+pub struct Pipeline {
+    setup: Setup,
+    shards: BTreeMap<Shard, ShardRunner>,
+    outbox: Outbox,
+    metrics: Metrics,
+    /// Counters of shards that are gone.
+    past: Stats,
+    given_up: Vec<Shard>,
+}
+
+impl Pipeline {
+    /// A pipeline without shards: the source assigns them.
+    #[must_use]
+    pub fn new(setup: Setup, outbox: Outbox, metrics: Metrics) -> Self {
+        Self {
+            setup,
+            shards: BTreeMap::new(),
+            outbox,
+            metrics,
+            past: Stats::default(),
+            given_up: Vec::new(),
+        }
+    }
+
+    /// Runs until the source ends or `stop` is set, then drains: what has been read is decided,
+    /// delivered and committed.
+    ///
+    /// # Errors
+    /// [`PipelineError`]; nothing that was not delivered is committed.
+    pub fn run(&mut self, source: &mut dyn Source, stop: &Arc<AtomicBool>) -> Result<(), PipelineError> {
+        while !stop.load(Ordering::Relaxed) {
+            let polled = source.poll(POLL, &mut |input| self.take(input))?;
+            if let Some(failure) = self.outbox.take_failure() {
+                return Err(failure.into());
+            }
+            if polled == Polled::Idle {
+                self.tick();
+            }
+            self.settle(source)?;
+            self.publish_metrics();
+            if polled == Polled::End {
+                break;
+            }
+        }
+        self.drain(source)
+    }
+
+    /// The shards, to look at.
+    pub fn shards(&self) -> impl Iterator<Item = &ShardRunner> {
+        self.shards.values()
+    }
+
+    /// The outbox, to look at.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    fn take(&mut self, input: Input<'_>) {
+        if self.outbox.has_failed() {
+            // What comes after a failed output is not decided, so it is not committed either.
+            return;
+        }
+        match input {
+            Input::Assigned(assignment) => {
+                let quiet_before = assignment.committed.unwrap_or(0);
+                let shard = assignment.shard.clone();
+                let (input, partition) = (&shard.input, shard.partition);
+                info!(input, partition, start = ?assignment.start, quiet_before, "assigned");
+                let runner = ShardRunner::new(&self.setup, shard.clone(), quiet_before);
+                self.shards.insert(shard, runner);
+            }
+            Input::Record(record) => {
+                self.outbox.counters.records += 1;
+                match self.shards.get_mut(record.shard) {
+                    Some(runner) => runner.record(&record, clock::wall(), &mut self.outbox),
+                    None => warn!(shard = ?record.shard, "a record of a shard that is not ours"),
+                }
+            }
+            Input::CaughtUp(shard) => {
+                if let Some(runner) = self.shards.get_mut(shard) {
+                    runner.caught_up();
+                }
+            }
+            Input::Revoked(shard) => self.given_up.push(shard.clone()),
+            Input::Lost(shard) => {
+                warn!(?shard, "lost: its state is dropped");
+                self.forget(shard);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = clock::wall();
+        for runner in self.shards.values_mut() {
+            runner.tick(now, &mut self.outbox);
+        }
+    }
+
+    /// Takes in acknowledgements and commits what they allow.
+    fn settle(&mut self, source: &mut dyn Source) -> Result<(), PipelineError> {
+        if !self.given_up.is_empty() {
+            self.outbox.flush(DRAIN);
+        }
+        self.note_deliveries()?;
+        for (shard, runner) in &mut self.shards {
+            let safe = runner.offsets().safe();
+            if safe > 0 {
+                source.commit(shard, safe);
+            }
+        }
+        for shard in std::mem::take(&mut self.given_up) {
+            info!(input = shard.input, partition = shard.partition, "given up");
+            self.forget(&shard);
+        }
+        Ok(())
+    }
+
+    fn note_deliveries(&mut self) -> Result<(), PipelineError> {
+        let shards = &mut self.shards;
+        self.outbox.take_sent(&mut |cause| {
+            if let Some(runner) = shards.get_mut(&cause.shard) {
+                runner.offsets().sent(cause.position);
+            }
+        });
+        self.outbox.acknowledged(&mut |cause| {
+            if let Some(runner) = shards.get_mut(&cause.shard) {
+                runner.offsets().acknowledged(cause.position);
+            }
+        })?;
+        Ok(())
+    }
+
+    fn forget(&mut self, shard: &Shard) {
+        if let Some(runner) = self.shards.remove(shard) {
+            self.past.add(runner.engine().stats());
+        }
+    }
+
+    fn drain(&mut self, source: &mut dyn Source) -> Result<(), PipelineError> {
+        let flushed = self.outbox.flush(DRAIN);
+        self.settle(source)?;
+        source.close();
+        self.publish_metrics();
+        if flushed {
+            return Ok(());
+        }
+        let outstanding = self.shards.values_mut().map(|r| r.offsets().outstanding()).sum();
+        Err(PipelineError::Drain { outstanding, seconds: DRAIN.as_secs() })
+    }
+
+    fn publish_metrics(&mut self) {
+        let mut sum = self.past;
+        let (mut open, mut live) = (0, 0);
+        for runner in self.shards.values() {
+            sum.add(runner.engine().stats());
+            open += u64::from(runner.engine().incidents_live());
+            live += u64::from(runner.engine().alerts_live());
+        }
+        let counters = &mut self.outbox.counters;
+        counters.take(&sum);
+        counters.incidents_open = open;
+        counters.alerts_live = live;
+        counters.shards.clear();
+        for (shard, runner) in &mut self.shards {
+            let committed = runner.offsets().safe();
+            counters.shards.push(ShardSnapshot {
+                input: shard.input.clone(),
+                partition: shard.partition,
+                position: runner.position(),
+                committed,
+                end: None,
+                log_time: Some(runner.now().as_millis() as f64 / 1e3),
+            });
+        }
+        self.metrics.publish(counters);
+    }
+}

@@ -1,0 +1,171 @@
+//! Recorded alerts through the same engine, on their own clock, as fast as it goes.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use hdrhistogram::Histogram;
+use hypocenter_engine::{Decision, Engine, Episode, IncidentId};
+use serde::Serialize;
+
+use crate::record::{IncidentRecord, rfc3339};
+use crate::shard::{Listener, Rejection, Version};
+
+/// What a replay says of itself when it is done.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Records of incidents written.
+    pub records: u64,
+    /// Records and single alerts that could not be read.
+    pub rejected: u64,
+    /// Decision latency of every event, in nanoseconds.
+    pub latency: Histogram<u64>,
+}
+
+/// Writes records, and remembers where every alert went.
+pub struct Player<W> {
+    output: W,
+    failure: Option<io::Error>,
+    first_rejections: Vec<String>,
+    members: BTreeMap<Episode, Option<IncidentId>>,
+    merged: BTreeMap<IncidentId, IncidentId>,
+    candidates: BTreeMap<IncidentId, String>,
+    body: Vec<u8>,
+    summary: Summary,
+}
+
+/// One alert instance and where it ended up: a line of the `--members` file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct MemberLine {
+    /// The alert.
+    pub fingerprint: String,
+    /// Start of the episode.
+    #[serde(rename = "startsAt")]
+    pub starts_at: String,
+    /// The incident; null when the alert was suppressed.
+    pub incident: Option<String>,
+    /// Its candidate.
+    pub root: Option<String>,
+}
+
+/// Rejections that are kept to be shown.
+const REJECTIONS_SHOWN: usize = 10;
+/// Longest latency that the histogram tells apart: a minute.
+const LATENCY_MAX_NANOS: u64 = 60_000_000_000;
+
+impl<W: Write> Player<W> {
+    /// A player that writes one record a line.
+    ///
+    /// # Panics
+    /// Never: the bounds of the histogram are constant and valid.
+    #[must_use]
+    pub fn new(output: W) -> Self {
+        let latency = Histogram::new_with_bounds(1, LATENCY_MAX_NANOS, 3);
+        let latency = latency.unwrap_or_else(|_| unreachable!("1 ns to 1 min fits"));
+        Self {
+            output,
+            failure: None,
+            first_rejections: Vec::new(),
+            members: BTreeMap::new(),
+            merged: BTreeMap::new(),
+            candidates: BTreeMap::new(),
+            body: Vec::new(),
+            summary: Summary { records: 0, rejected: 0, latency },
+        }
+    }
+
+    /// Flushes the output.
+    ///
+    /// # Errors
+    /// The first error of the output, if there was one.
+    pub fn finish(&mut self) -> io::Result<()> {
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => self.output.flush(),
+        }
+    }
+
+    /// Whether the output has failed: nothing more is written.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Counts and latencies.
+    #[must_use]
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// What could not be read, the first of them, each with its place.
+    #[must_use]
+    pub fn rejections(&self) -> &[String] {
+        &self.first_rejections
+    }
+
+    /// Where every alert instance ended up, by fingerprint and start.
+    pub fn members(&self) -> impl Iterator<Item = MemberLine> {
+        self.members.iter().map(|(episode, incident)| {
+            let incident = incident.map(|id| self.survivor(id));
+            MemberLine {
+                fingerprint: episode.fingerprint.to_string(),
+                starts_at: rfc3339(episode.starts_at),
+                incident: incident.map(|id| id.to_string()),
+                root: incident.and_then(|id| self.candidates.get(&id).cloned()),
+            }
+        })
+    }
+
+    /// The incident that this one went into in the end.
+    fn survivor(&self, mut id: IncidentId) -> IncidentId {
+        while let Some(&into) = self.merged.get(&id) {
+            id = into;
+        }
+        id
+    }
+}
+
+impl<W: Write> Listener for Player<W> {
+    fn decided(&mut self, decision: &Decision) {
+        match *decision {
+            Decision::Opened { incident, alert, .. } | Decision::Joined { incident, alert } => {
+                self.members.insert(alert, Some(incident));
+            }
+            Decision::Suppressed { alert, .. } => {
+                self.members.insert(alert, None);
+            }
+            Decision::Merged { incident, into } => {
+                self.merged.insert(incident, into);
+            }
+            _ => {}
+        }
+    }
+
+    fn published(&mut self, engine: &Engine, version: &Version<'_>) {
+        let Some(view) = engine.incident(version.incident) else { return };
+        let record = IncidentRecord::new(engine, &view, version.shard);
+        let root = record.root_cause.candidate.entity.to_owned();
+        self.candidates.insert(version.incident, root);
+        self.body.clear();
+        if let Err(error) = serde_json::to_writer(&mut self.body, &record) {
+            unreachable!("a record is JSON: {error}");
+        }
+        self.body.push(b'\n');
+        if self.failure.is_none() {
+            self.failure = self.output.write_all(&self.body).err();
+        }
+        self.summary.records += 1;
+    }
+
+    fn rejected(&mut self, rejection: &Rejection<'_>) {
+        self.summary.rejected += 1;
+        if self.first_rejections.len() < REJECTIONS_SHOWN {
+            let Rejection { shard, position, class, reason, .. } = rejection;
+            let place = &shard.input;
+            self.first_rejections.push(format!("{place}:{position}: {class}: {reason}"));
+        }
+    }
+
+    fn timed(&mut self, nanos: u64) {
+        self.summary.latency.saturating_record(nanos);
+    }
+}

@@ -1,0 +1,262 @@
+//! One shard: one engine, fed by the records of one input partition, in order.
+//!
+//! Run to completion: a record is decoded, applied and told of before the next one is looked at.
+
+use std::fmt;
+use std::time::Instant;
+
+use hypocenter_engine::{
+    Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq, Timestamp, Topology,
+};
+
+use crate::clock::LogClock;
+use crate::offsets::Offsets;
+use crate::source::{Record, Shard};
+use crate::wire::{Decoded, Decoder, Options};
+
+/// Who hears what a shard decides.
+pub trait Listener {
+    /// Every decision, in order.
+    fn decided(&mut self, _decision: &Decision) {}
+
+    /// A version of an incident is due: read it from the engine now.
+    fn published(&mut self, engine: &Engine, version: &Version<'_>);
+
+    /// A record, or one alert of it, cannot be read. Nothing else is lost.
+    fn rejected(&mut self, rejection: &Rejection<'_>);
+
+    /// One event has been decided, and all it caused handed over, `nanos` after its record was in
+    /// the process.
+    fn timed(&mut self, _nanos: u64) {}
+}
+
+/// A version of an incident, and the input that caused it.
+#[derive(Clone, Copy, Debug)]
+pub struct Version<'a> {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Its version.
+    pub version: u64,
+    /// The shard.
+    pub shard: &'a Shard,
+    /// Position of the record that caused it, or of the latest one when time did.
+    pub position: u64,
+    /// When that record was in the process; `None` when time caused it.
+    pub since: Option<Instant>,
+}
+
+/// Something that cannot be read.
+#[derive(Clone, Copy)]
+pub struct Rejection<'a> {
+    /// The shard.
+    pub shard: &'a Shard,
+    /// Position of the record.
+    pub position: u64,
+    /// Short class of the error, from a fixed set.
+    pub class: &'static str,
+    /// What is wrong, where, and how to mend it.
+    pub reason: &'a dyn fmt::Display,
+    /// The record as received.
+    pub payload: &'a [u8],
+}
+
+/// What every shard of a process has in common.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Parameters.
+    pub policy: Policy,
+    /// Dependency graph.
+    pub topology: Topology,
+    /// Seed of the hash tables; changes no decision.
+    pub seed: HashSeed,
+    /// What the decoder accepts.
+    pub decode: Options,
+}
+
+/// One engine and its place in the input, and the decoder that feeds it.
+pub struct ShardRunner {
+    decoder: Decoder,
+    lane: Lane,
+}
+
+/// One engine and its place in the input.
+struct Lane {
+    shard: Shard,
+    engine: Engine,
+    decisions: Decisions,
+    clock: LogClock,
+    /// Whether every record there is has been read.
+    caught_up: bool,
+    /// Records before this only rebuild state: their outputs went out before a restart.
+    quiet_before: u64,
+    position: u64,
+    now: Timestamp,
+    rejected: u64,
+    offsets: Offsets,
+}
+
+impl ShardRunner {
+    /// A shard without state. Outputs caused by records before `quiet_before` are not told.
+    #[must_use]
+    pub fn new(setup: &Setup, shard: Shard, quiet_before: u64) -> Self {
+        let (policy, topology) = (setup.policy.clone(), setup.topology.clone());
+        let lane = Lane {
+            engine: Engine::new(policy, topology, shard.partition, setup.seed),
+            shard,
+            decisions: Decisions::new(),
+            clock: LogClock::default(),
+            caught_up: false,
+            quiet_before,
+            position: 0,
+            now: Timestamp::MIN,
+            rejected: 0,
+            offsets: Offsets::default(),
+        };
+        Self { decoder: Decoder::new(setup.decode.clone()), lane }
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.lane.engine
+    }
+
+    /// The shard.
+    #[must_use]
+    pub fn shard(&self) -> &Shard {
+        &self.lane.shard
+    }
+
+    /// Position of the latest record.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.lane.position
+    }
+
+    /// Log time, as far as it has come.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.lane.now
+    }
+
+    /// Records and single alerts that could not be read.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.lane.rejected
+    }
+
+    /// What may be committed.
+    pub fn offsets(&mut self) -> &mut Offsets {
+        &mut self.lane.offsets
+    }
+
+    /// Notes that no record is waiting: time may pass.
+    pub fn caught_up(&mut self) {
+        self.lane.caught_up = true;
+    }
+
+    /// Lets time pass in an idle shard, as far as log time has surely come by wall time `now`.
+    pub fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) {
+        self.lane.tick(now, listener);
+    }
+
+    /// Decodes a record, applies its events, and tells what they decide.
+    pub fn record(&mut self, record: &Record<'_>, arrived: Timestamp, listener: &mut dyn Listener) {
+        let since = Instant::now();
+        let Self { decoder, lane } = self;
+        lane.position = record.position;
+        lane.caught_up = false;
+        if let Some(time) = record.time {
+            lane.clock.note(time, arrived);
+        }
+        let outcome = decoder.decode(record.payload, &mut |decoded| match decoded {
+            Ok(decoded) => {
+                lane.apply(record, &decoded, since, listener);
+                let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                listener.timed(nanos);
+            }
+            Err(refused) => lane.reject(record, refused.reason.class(), &refused, listener),
+        });
+        if let Err(error) = outcome {
+            lane.reject(record, error.class(), &error, listener);
+        }
+        lane.offsets.decided(record.position);
+    }
+}
+
+impl Lane {
+    fn reject(
+        &mut self,
+        record: &Record<'_>,
+        class: &'static str,
+        reason: &dyn fmt::Display,
+        listener: &mut dyn Listener,
+    ) {
+        self.rejected += 1;
+        if record.position < self.quiet_before {
+            return;
+        }
+        let (shard, position, payload) = (record.shard, record.position, record.payload);
+        listener.rejected(&Rejection { shard, position, class, reason, payload });
+    }
+
+    fn apply(
+        &mut self,
+        record: &Record<'_>,
+        decoded: &Decoded<'_>,
+        since: Instant,
+        listener: &mut dyn Listener,
+    ) {
+        let event = &decoded.event;
+        // Log time; a recording's own; or, for bare alerts in a file, the alert's latest claim.
+        let claimed = || event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
+        let time = record
+            .time
+            .or(decoded.received_at)
+            .or_else(claimed)
+            .or(event.starts_at)
+            .unwrap_or(self.now);
+        self.now = self.now.max(time);
+        self.advance(time, Some(since), listener);
+        self.decisions.clear();
+        self.engine.apply(Seq(record.position), event, time, &mut self.decisions);
+        self.tell(Some(since), listener);
+    }
+
+    fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) {
+        let Some(passed) = self.clock.passed(now).filter(|_| self.caught_up) else { return };
+        if self.engine.next_deadline().is_some_and(|deadline| deadline <= passed) {
+            self.advance(passed, None, listener);
+        }
+    }
+
+    fn advance(&mut self, to: Timestamp, since: Option<Instant>, listener: &mut dyn Listener) {
+        loop {
+            self.decisions.clear();
+            let progress = self.engine.advance(to, &mut self.decisions);
+            self.tell(since, listener);
+            if progress == Progress::Done {
+                break;
+            }
+        }
+    }
+
+    fn tell(&mut self, since: Option<Instant>, listener: &mut dyn Listener) {
+        // What a record caused before the restart went out then; what time causes now did not.
+        if since.is_some() && self.position < self.quiet_before {
+            return;
+        }
+        for decision in self.decisions.as_slice() {
+            listener.decided(decision);
+            if let &Decision::Published { incident, version } = decision {
+                let (shard, position) = (&self.shard, self.position);
+                let version = Version { incident, version, shard, position, since };
+                listener.published(&self.engine, &version);
+            }
+        }
+    }
+}
+
+fn is_over(event: &hypocenter_engine::AlertEvent<'_>) -> bool {
+    event.status == Some(hypocenter_engine::Status::Resolved)
+}

@@ -1,0 +1,185 @@
+//! Carrying out rebalances: taking partitions over, handing them back, leaving the group.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::context::{self, Rebalance};
+use super::start::{self, NoStart, Start};
+use super::{FirstStart, KafkaSource, Owned};
+use crate::source::{Assignment, Input, Shard, SourceError};
+
+/// How long to wait before asking again where to start.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Partitions that are announced as ours, but for which no start is known yet.
+pub(super) struct Arriving {
+    partitions: TopicPartitionList,
+    not_before: Instant,
+}
+
+impl KafkaSource {
+    /// Carries out what librdkafka has announced. Whether anything was handed out.
+    pub(super) fn rebalance(
+        &mut self,
+        each: &mut dyn FnMut(Input<'_>),
+    ) -> Result<bool, SourceError> {
+        if let Some(partitions) = self.leaving.take() {
+            self.let_go(&partitions)?;
+        }
+        let mut busy = false;
+        if let Some(arriving) = self.arriving.take() {
+            if arriving.not_before <= Instant::now() {
+                busy |= self.take_over(arriving.partitions, each)?;
+            } else {
+                self.arriving = Some(arriving);
+            }
+        }
+        while let Some(rebalance) = self.consumer.context().next() {
+            match rebalance {
+                Rebalance::Assign(partitions) => {
+                    busy |= self.take_over(partitions, each)?;
+                }
+                Rebalance::Revoke { partitions, lost } => {
+                    for element in partitions.elements() {
+                        let Some(owned) = self.owned.get(&element.partition()) else {
+                            continue;
+                        };
+                        busy = true;
+                        if lost {
+                            self.commits.forget(element.partition());
+                            each(Input::Lost(&owned.shard));
+                        } else {
+                            each(Input::Revoked(&owned.shard));
+                        }
+                    }
+                    if !lost && partitions.count() > 0 {
+                        self.leaving = Some(partitions);
+                        return Ok(busy);
+                    }
+                    self.let_go(&partitions)?;
+                }
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Takes partitions over, or puts that off when the brokers cannot say now where to start.
+    /// Whether anything was handed out.
+    fn take_over(
+        &mut self,
+        partitions: TopicPartitionList,
+        each: &mut dyn FnMut(Input<'_>),
+    ) -> Result<bool, SourceError> {
+        let numbers: Vec<i32> = partitions
+            .elements()
+            .iter()
+            .map(|e| e.partition())
+            .collect();
+        let starts = match start::find(&self.consumer, &self.config, &numbers) {
+            Ok(starts) => starts,
+            Err(NoStart::Never(why)) => return Err(self.failed(why)),
+            Err(NoStart::NotNow(error)) => {
+                let text = format!("cannot tell yet where to start, will try again: {error}");
+                self.consumer.context().journal.warn("start", &text);
+                let not_before = Instant::now() + AGAIN;
+                self.arriving = Some(Arriving {
+                    partitions,
+                    not_before,
+                });
+                return Ok(false);
+            }
+        };
+        let mut list = TopicPartitionList::new();
+        for one in &starts {
+            let offset = Offset::Offset(start::signed(one.start));
+            list.add_partition_offset(&self.config.topic, one.partition, offset)
+                .map_err(|error| self.failed(error.to_string()))?;
+        }
+        context::assign(&self.consumer, &list)
+            .map_err(|error| self.failed(format!("assign: {error}")))?;
+        let busy = !starts.is_empty();
+        for one in starts {
+            self.own(one, each);
+        }
+        Ok(busy)
+    }
+
+    fn own(&mut self, start: Start, each: &mut dyn FnMut(Input<'_>)) {
+        let Start {
+            partition,
+            committed,
+            start,
+        } = start;
+        let assignment = Assignment {
+            shard: Shard {
+                input: self.config.topic.clone(),
+                partition: u32::try_from(partition).unwrap_or(0),
+            },
+            committed,
+            start: Some(start),
+        };
+        tracing::info!(
+            place = self.consumer.context().journal.place(),
+            partition,
+            ?committed,
+            start,
+            "assigned"
+        );
+        self.commits.assigned(partition, committed);
+        if committed.is_none() && self.config.first_start == FirstStart::Latest {
+            // Or a restart before the first record would skip what came in between.
+            self.commits.want(partition, start);
+        }
+        each(Input::Assigned(&assignment));
+        let owned = Owned {
+            shard: assignment.shard,
+            next: start,
+            at_end: false,
+        };
+        self.owned.insert(partition, owned);
+    }
+
+    /// Makes the commits durable and lets revoked partitions go.
+    fn let_go(&mut self, partitions: &TopicPartitionList) -> Result<(), SourceError> {
+        if !self.consumer.assignment_lost() {
+            self.commit(CommitMode::Sync);
+        }
+        for element in partitions.elements() {
+            self.commits.forget(element.partition());
+            self.owned.remove(&element.partition());
+        }
+        context::unassign(&self.consumer, partitions)
+            .map_err(|error| self.failed(format!("unassign: {error}")))
+    }
+}
+
+impl Drop for KafkaSource {
+    /// Leaves the group. librdkafka will not close before an announced rebalance is carried out,
+    /// so those that are half way are finished here, and later ones in the callback.
+    fn drop(&mut self) {
+        self.consumer.context().close();
+        let arriving = self
+            .arriving
+            .take()
+            .map(|one| Rebalance::Assign(one.partitions));
+        let leaving = self.leaving.take().map(|partitions| Rebalance::Revoke {
+            partitions,
+            lost: false,
+        });
+        let announced = std::iter::from_fn(|| self.consumer.context().next());
+        for rebalance in leaving.into_iter().chain(arriving).chain(announced) {
+            let done = match rebalance {
+                Rebalance::Assign(list) => context::assign(&self.consumer, &list),
+                Rebalance::Revoke { partitions, .. } => {
+                    context::unassign(&self.consumer, &partitions)
+                }
+            };
+            if let Err(error) = done {
+                let text = format!("leaving: {error}");
+                self.consumer.context().journal.warn("close", &text);
+            }
+        }
+    }
+}
