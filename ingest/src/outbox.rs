@@ -1,13 +1,11 @@
 //! What leaves the pipeline: incident records to every sink, unreadable input to dead letters.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hypocenter_engine::{Decision, Engine};
 use tracing::{debug, warn};
 
-use crate::metrics::{Metrics, SinkCounters, Snapshot};
+use crate::metrics::Snapshot;
 use crate::record::{IncidentRecord, rfc3339};
 use crate::shard::{Listener, Rejection, Version};
 use crate::sink::kafka::{DeadLetter, KafkaSink};
@@ -18,20 +16,15 @@ const LOGGED_ONE_BY_ONE: u64 = 10;
 
 /// All sinks of a process. A record goes to each of them.
 pub struct Outbox {
-    sinks: Vec<Attached>,
+    sinks: Vec<Box<dyn Sink>>,
     dead_letters: Option<DeadLetters>,
     body: Vec<u8>,
     /// Counters of the pipeline.
     pub counters: Snapshot,
-    /// Positions of outputs on their way since they were last taken.
+    /// Causes of outputs handed over since they were last taken.
     sent: Vec<Cause>,
     failure: Option<SinkError>,
     rejected: u64,
-}
-
-struct Attached {
-    sink: Box<dyn Sink>,
-    counters: Arc<SinkCounters>,
 }
 
 struct DeadLetters {
@@ -40,15 +33,11 @@ struct DeadLetters {
 }
 
 impl Outbox {
-    /// An outbox with named sinks.
+    /// An outbox with these sinks.
     #[must_use]
-    pub fn new(sinks: Vec<(String, Box<dyn Sink>)>, metrics: &Metrics) -> Self {
-        let attach = |(name, sink): (String, Box<dyn Sink>)| Attached {
-            sink,
-            counters: metrics.sink(&name),
-        };
+    pub fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
         Self {
-            sinks: sinks.into_iter().map(attach).collect(),
+            sinks,
             dead_letters: None,
             body: Vec::new(),
             counters: Snapshot::default(),
@@ -86,12 +75,8 @@ impl Outbox {
     /// # Errors
     /// [`SinkError`] when an output will never arrive.
     pub fn acknowledged(&mut self, each: &mut dyn FnMut(Cause)) -> Result<(), SinkError> {
-        for attached in &mut self.sinks {
-            let counters = &attached.counters;
-            attached.sink.acknowledged(&mut |cause| {
-                SinkCounters::count(&counters.acknowledged);
-                each(cause);
-            })?;
+        for sink in &mut self.sinks {
+            sink.acknowledged(each)?;
         }
         if let Some(dead_letters) = &mut self.dead_letters {
             dead_letters.sink.acknowledged(each)?;
@@ -104,19 +89,13 @@ impl Outbox {
         let until = Instant::now() + timeout;
         let left = || until.saturating_duration_since(Instant::now());
         let mut all = true;
-        for attached in &mut self.sinks {
-            all &= attached.sink.flush(left());
+        for sink in &mut self.sinks {
+            all &= sink.flush(left());
         }
         if let Some(dead_letters) = &mut self.dead_letters {
             all &= dead_letters.sink.flush(left());
         }
         all
-    }
-
-    /// Records handed to sinks.
-    #[must_use]
-    pub fn sent_total(&self) -> u64 {
-        self.sinks.iter().map(|a| a.counters.sent.load(Ordering::Relaxed)).sum()
     }
 
     fn fail(&mut self, error: SinkError) {
@@ -146,12 +125,9 @@ impl Listener for Outbox {
             headers: &headers,
             cause: cause.clone(),
         };
-        for attached in &mut self.sinks {
-            match attached.sink.send(&outgoing) {
-                Ok(()) => {
-                    SinkCounters::count(&attached.counters.sent);
-                    self.sent.push(cause.clone());
-                }
+        for sink in &mut self.sinks {
+            match sink.send(&outgoing) {
+                Ok(()) => self.sent.push(cause.clone()),
                 Err(error) => {
                     self.failure.get_or_insert(error);
                 }

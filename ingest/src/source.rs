@@ -3,6 +3,7 @@
 pub mod file;
 pub mod kafka;
 mod lines;
+pub mod several;
 pub mod stdin;
 
 use std::time::Duration;

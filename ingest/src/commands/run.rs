@@ -1,12 +1,190 @@
-//! `run`.
+//! `run`: the daemon.
 
-use super::{Exit, Failure};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hypocenter_engine::HashSeed;
+use tracing::{info, warn};
+
+use super::replay::decode_options;
+use super::{Exit, Failure, load_config, load_topology};
+use crate::admin::Admin;
 use crate::cli::RunArgs;
+use crate::clock;
+use crate::config::{Config, Input, KafkaInput, OffsetReset, Output};
+use crate::logging;
+use crate::metrics::{Info, Metrics};
+use crate::outbox::Outbox;
+use crate::pipeline::{Pipeline, PipelineError};
+use crate::shard::Setup;
+use crate::sink::file::FileSink;
+use crate::sink::kafka::{KafkaSink, KafkaSinkConfig};
+use crate::sink::stdout::StdoutSink;
+use crate::sink::webhook::{WebhookOptions, WebhookSink};
+use crate::sink::{Sink, SinkError};
+use crate::source::file::{FileSource, LINE_BYTES_MAX};
+use crate::source::kafka::{FirstStart, KafkaSource, KafkaSourceConfig};
+use crate::source::several::Several;
+use crate::source::stdin::StdinSource;
+use crate::source::{Source, SourceError};
 
 /// Does what `run` asks for.
 ///
 /// # Errors
 /// [`Failure`] with the exit code.
-pub fn run(_args: &RunArgs) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Runtime, "run: not wired yet"))
+pub fn run(args: &RunArgs) -> Result<(), Failure> {
+    let mut config = load_config(&args.common)?;
+    if let Some(address) = args.web_listen_address {
+        config.web.listen_address = address;
+    }
+    logging::init(config.log);
+    let stop = stop_on_signals()?;
+    let metrics = Metrics::default();
+    let admin = Admin::start(config.web.listen_address, metrics.clone())
+        .map_err(|error| Failure::new(Exit::Runtime, error))?;
+    info!(address = %admin.address(), "serving metrics and health");
+    let outcome = serve(&config, &metrics, &admin, &stop);
+    admin.stop();
+    if outcome.is_ok() {
+        info!("exiting gracefully");
+    }
+    outcome
+}
+
+fn serve(
+    config: &Config,
+    metrics: &Metrics,
+    admin: &Admin,
+    stop: &Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    let setup = setup(config)?;
+    describe(metrics, &setup);
+    let outbox = outbox(config, metrics).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    let mut source = source(&config.input).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    admin.readiness().set(true);
+    let mut pipeline = Pipeline::new(setup, outbox, metrics.clone());
+    let outcome = pipeline.run(source.as_mut(), stop);
+    admin.readiness().set(false);
+    outcome.map_err(|error| {
+        let exit = match error {
+            PipelineError::Source(_) => Exit::Unavailable,
+            PipelineError::Sink(_) | PipelineError::Drain { .. } => Exit::Runtime,
+        };
+        Failure::new(exit, error)
+    })
+}
+
+fn setup(config: &Config) -> Result<Setup, Failure> {
+    let (topology, found) = load_topology(config.topology_file.as_deref())?;
+    let (entities, dependencies) = (topology.len(), topology.edges());
+    match found {
+        None => warn!("no topology: alerts are grouped by their own entity alone"),
+        Some(found) if found.report.is_clean() => info!(entities, dependencies, "topology"),
+        Some(_) => {
+            warn!(entities, dependencies, "topology has faults; `check topology` lists them");
+        }
+    }
+    let mut decode = decode_options(config);
+    if matches!(config.input, Input::File { .. }) {
+        decode.body_bytes_max = LINE_BYTES_MAX;
+    }
+    // Senders must not be able to guess the key of the hash tables. It changes no decision.
+    let seed = HashSeed(clock::wall().as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
+    Ok(Setup { policy: config.policy.clone(), topology, seed, decode })
+}
+
+fn describe(metrics: &Metrics, setup: &Setup) {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    metrics.describe(Info {
+        policy_hash: setup.policy.hash(),
+        topology_version: setup.topology.version(),
+        topology_entities: setup.topology.len() as u64,
+        topology_dependencies: setup.topology.edges() as u64,
+        started: started.as_secs(),
+    });
+}
+
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let failed = |error| Failure::new(Exit::Runtime, format!("signal {signal}: {error}"));
+        // The second of its kind ends the process at once.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .map_err(failed)?;
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(failed)?;
+    }
+    Ok(stop)
+}
+
+fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    for output in &config.outputs {
+        sinks.push(match output {
+            Output::Stdout => Box::new(StdoutSink::new(metrics.sink("stdout"))),
+            Output::File { path } => Box::new(FileSink::open(path, metrics.sink("file"))?),
+            Output::Webhook(webhook) => {
+                let options = WebhookOptions::new(&webhook.url, webhook.timeout);
+                Box::new(WebhookSink::start(&options, metrics.sink("webhook"))?)
+            }
+            Output::Kafka(kafka) => {
+                let mut sink = KafkaSinkConfig::new(&kafka.brokers.join(","), &kafka.topic);
+                sink.properties.extend(kafka.properties.clone());
+                Box::new(KafkaSink::new(sink)?.counted(metrics.sink("kafka")))
+            }
+        });
+    }
+    let outbox = Outbox::new(sinks);
+    let Input::Kafka(input) = &config.input else { return Ok(outbox) };
+    let Some(topic) = &input.dead_letter_topic else { return Ok(outbox) };
+    let mut sink = KafkaSinkConfig::new(&input.brokers.join(","), topic);
+    sink.properties.extend(input.properties.clone());
+    Ok(outbox.with_dead_letters(KafkaSink::new(sink)?, topic.clone()))
+}
+
+fn source(input: &Input) -> Result<Box<dyn Source>, SourceError> {
+    match input {
+        Input::File { paths } if paths.as_slice() == [PathBuf::from("-")] => {
+            Ok(Box::new(StdinSource::new(clock::wall, LINE_BYTES_MAX)?))
+        }
+        Input::File { paths } => {
+            let names = paths.iter().map(|path: &PathBuf| name(path)).collect();
+            Ok(Box::new(FileSource::open(names)?))
+        }
+        Input::Kafka(kafka) => {
+            let mut sources: Vec<Box<dyn Source>> = Vec::new();
+            for topic in &kafka.topics {
+                sources.push(Box::new(KafkaSource::new(kafka_config(kafka, topic))?));
+            }
+            match sources.pop() {
+                Some(only) if sources.is_empty() => Ok(only),
+                last => Ok(Box::new(Several::new(sources.into_iter().chain(last).collect()))),
+            }
+        }
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn kafka_config(kafka: &KafkaInput, topic: &str) -> KafkaSourceConfig {
+    let mut config = KafkaSourceConfig::new(&kafka.brokers.join(","), topic, &kafka.group);
+    config.replay_window = kafka.replay_window;
+    config.commit_interval = kafka.commit_interval;
+    config.startup_timeout = kafka.startup_timeout;
+    config.first_start = match kafka.offset_reset {
+        OffsetReset::Earliest => FirstStart::Earliest,
+        OffsetReset::Latest => FirstStart::Latest,
+        OffsetReset::Error => FirstStart::Error,
+    };
+    config.properties.extend(kafka.properties.clone());
+    if let Some(id) = &kafka.group_instance_id {
+        // Each topic is a member of the group of its own, and no two may share an instance id.
+        let id = if kafka.topics.len() > 1 { format!("{id}-{topic}") } else { id.clone() };
+        config.properties.insert("group.instance.id".to_owned(), id);
+    }
+    config
 }

@@ -8,6 +8,7 @@
 
 mod config;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -20,6 +21,7 @@ use rdkafka::{ClientContext, Statistics};
 pub use self::config::KafkaSinkConfig;
 
 use super::{Cause, Outgoing, Sink, SinkError};
+use crate::metrics::SinkCounters;
 use crate::kafka::{Journal, await_topic, hint};
 
 /// The most of a payload that goes into a dead letter.
@@ -34,6 +36,7 @@ pub struct KafkaSink {
     config: KafkaSinkConfig,
     delivered: Receiver<Delivery>,
     producer: BaseProducer<Context>,
+    counters: Arc<SinkCounters>,
 }
 
 /// A record that could not be decoded, kept for people to look at.
@@ -110,9 +113,17 @@ impl KafkaSink {
             config,
             delivered,
             producer,
+            counters: Arc::default(),
         };
         sink.require_topic(&sink.config.topic)?;
         Ok(sink)
+    }
+
+    /// Counts what it sends with these.
+    #[must_use]
+    pub fn counted(mut self, counters: Arc<SinkCounters>) -> Self {
+        self.counters = counters;
+        self
     }
 
     /// Waits at most `startup_timeout` for a topic, so that a missing one is an error at the
@@ -220,6 +231,7 @@ impl KafkaSink {
 
 impl Sink for KafkaSink {
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), SinkError> {
+        SinkCounters::count(&self.counters.sent);
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in record.headers {
             let value = Some(value);
@@ -237,7 +249,10 @@ impl Sink for KafkaSink {
         self.fetch_reports();
         while let Ok(Delivery { cause, failure }) = self.delivered.try_recv() {
             match failure {
-                None => each(cause),
+                None => {
+                    SinkCounters::count(&self.counters.acknowledged);
+                    each(cause);
+                }
                 Some(error) => {
                     let Cause { shard, position } = &cause;
                     let (input, partition) = (&shard.input, shard.partition);
