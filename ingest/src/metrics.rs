@@ -126,11 +126,18 @@ impl Metrics {
         *locked(&self.shared.info) = info;
     }
 
-    /// Counters for a sink of this name.
+    /// Counters for a sink of this name. A second one of the same name gets a number: two equal
+    /// series would spoil the whole scrape.
     #[must_use]
     pub fn sink(&self, name: &str) -> Arc<SinkCounters> {
         let counters = Arc::default();
-        locked(&self.shared.sinks).push((name.to_owned(), Arc::clone(&counters)));
+        let mut sinks = locked(&self.shared.sinks);
+        let taken = |name: &str| sinks.iter().any(|(known, _)| known == name);
+        let numbered = (2..).map(|n| format!("{name}-{n}"));
+        let unique = std::iter::once(name.to_owned())
+            .chain(numbered)
+            .find(|name| !taken(name));
+        sinks.push((unique.unwrap_or_default(), Arc::clone(&counters)));
         counters
     }
 

@@ -88,6 +88,24 @@ fn both_forms_have_every_metric() {
 }
 
 #[test]
+fn no_series_is_given_twice() {
+    let metrics = filled();
+    for _ in 0..2 {
+        SinkCounters::count(&metrics.sink("webhook").sent);
+    }
+    let text = metrics.render(Exposition::Text);
+    let mut series = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, _) = line.rsplit_once(' ').expect("a value");
+        assert!(series.insert(name), "{name} twice");
+    }
+    assert!(
+        text.contains("outputs_sent_total{sink=\"webhook-3\"} 1\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_scrape_does_not_hold_the_pipeline_up() {
     let metrics = Metrics::default();
     let scrape = locked(&metrics.shared.snapshot);
