@@ -15,6 +15,7 @@ pub mod offsets;
 pub mod outbox;
 pub mod pipeline;
 pub mod record;
+pub mod redact;
 pub mod replay;
 pub mod shard;
 pub mod sink;

@@ -14,7 +14,7 @@ mod text;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -107,9 +107,18 @@ impl Metrics {
         Self { shared, registry }
     }
 
-    /// Makes the pipeline's counters visible to scrapes. Reuses the memory of the last ones.
-    pub fn publish(&self, snapshot: &Snapshot) {
-        locked(&self.shared.snapshot).clone_from(snapshot);
+    /// Makes the pipeline's counters visible to scrapes; once a batch, for it copies them. Never
+    /// waits: in the moment in which a scrape reads the last ones nothing is published, and the
+    /// answer is `false`; the next call makes up for it.
+    pub fn publish(&self, snapshot: &Snapshot) -> bool {
+        let shared = match self.shared.snapshot.try_lock() {
+            Ok(shared) => Some(shared),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        shared
+            .map(|mut shared| shared.clone_from(snapshot))
+            .is_some()
     }
 
     /// The counters published last.
@@ -123,11 +132,18 @@ impl Metrics {
         *locked(&self.shared.info) = info;
     }
 
-    /// Counters for a sink of this name.
+    /// Counters for a sink of this name. A second one of the same name gets a number: two equal
+    /// series would spoil the whole scrape.
     #[must_use]
     pub fn sink(&self, name: &str) -> Arc<SinkCounters> {
         let counters = Arc::default();
-        locked(&self.shared.sinks).push((name.to_owned(), Arc::clone(&counters)));
+        let mut sinks = locked(&self.shared.sinks);
+        let taken = |name: &str| sinks.iter().any(|(known, _)| known == name);
+        let numbered = (2..).map(|n| format!("{name}-{n}"));
+        let unique = std::iter::once(name.to_owned())
+            .chain(numbered)
+            .find(|name| !taken(name));
+        sinks.push((unique.unwrap_or_default(), Arc::clone(&counters)));
         counters
     }
 

@@ -7,7 +7,9 @@ use super::{Exit, Failure};
 use crate::cli::CheckArgs;
 use crate::config::{Config, Input, Output};
 use crate::file_error::FileError;
+use crate::redact::host_of;
 use crate::topology_file::TopologyFile;
+use crate::yaml::reader::PROBLEMS_MAX;
 
 /// Checks configuration files, and the topologies that they name.
 ///
@@ -47,7 +49,12 @@ fn check_all(
                 let number = error.problems().len();
                 errors.push(error.to_string());
                 let s = if number == 1 { "" } else { "s" };
-                format!("Checking '{name}' FAILED, {number} error{s}\n")
+                let least = if number >= PROBLEMS_MAX {
+                    "at least "
+                } else {
+                    ""
+                };
+                format!("Checking '{name}' FAILED, {least}{number} error{s}\n")
             }
         };
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -97,19 +104,6 @@ fn summary(config: &Config) -> String {
     line(format!("policy: hash {:016x}", config.policy.hash()));
     line(format!("web: http://{}", config.web.listen_address));
     text
-}
-
-/// Scheme and host of a URL: user names, passwords, paths and queries may be secret.
-pub(crate) fn host_of(url: &str) -> String {
-    let Ok(uri) = url.parse::<ureq::http::Uri>() else {
-        return "an invalid URL".to_owned();
-    };
-    let port = uri
-        .port()
-        .map(|port| format!(":{port}"))
-        .unwrap_or_default();
-    let scheme = uri.scheme_str().unwrap_or("http");
-    format!("{scheme}://{}{port}", uri.host().unwrap_or_default())
 }
 
 #[cfg(test)]

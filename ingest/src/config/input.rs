@@ -1,9 +1,9 @@
 //! `input`: where alerts come from.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::redact::Properties;
 use crate::yaml::section::{Section, text_of};
 
 /// Where alerts come from.
@@ -48,7 +48,7 @@ pub struct KafkaInput {
     /// Where records go that cannot be read; `None`: they are counted and logged only.
     pub dead_letter_topic: Option<String>,
     /// Further properties for librdkafka.
-    pub properties: BTreeMap<String, String>,
+    pub properties: Properties,
 }
 
 impl Default for KafkaInput {
@@ -63,7 +63,7 @@ impl Default for KafkaInput {
             offset_reset: OffsetReset::default(),
             startup_timeout: Duration::from_secs(30),
             dead_letter_topic: None,
-            properties: BTreeMap::new(),
+            properties: Properties::default(),
         }
     }
 }
@@ -173,7 +173,7 @@ pub(super) fn brokers(s: &mut Section<'_, '_>, into: &mut Vec<String>) {
 }
 
 /// `properties`: anything that librdkafka knows; it checks names and values itself.
-pub(super) fn properties(s: &mut Section<'_, '_>, into: &mut BTreeMap<String, String>) {
+pub(super) fn properties(s: &mut Section<'_, '_>, into: &mut Properties) {
     s.section("properties", |s| {
         for entry in s.take_rest() {
             match text_of(&entry.node) {

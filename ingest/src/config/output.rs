@@ -1,10 +1,11 @@
 //! `outputs`: where incident records go.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::input::{brokers, properties};
+use crate::redact::{Properties, host_of};
 use crate::yaml::section::Section;
 
 /// Where incident records go.
@@ -31,7 +32,7 @@ pub struct KafkaOutput {
     /// The topic to write.
     pub topic: String,
     /// Further properties for librdkafka.
-    pub properties: BTreeMap<String, String>,
+    pub properties: Properties,
 }
 
 impl Default for KafkaOutput {
@@ -39,18 +40,27 @@ impl Default for KafkaOutput {
         Self {
             brokers: Vec::new(),
             topic: "incidents".to_owned(),
-            properties: BTreeMap::new(),
+            properties: Properties::default(),
         }
     }
 }
 
 /// An HTTP endpoint.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WebhookOutput {
     /// Where to POST to.
     pub url: String,
     /// How long one attempt may take.
     pub timeout: Duration,
+}
+
+impl fmt::Debug for WebhookOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookOutput")
+            .field("url", &host_of(&self.url))
+            .field("timeout", &self.timeout)
+            .finish()
+    }
 }
 
 impl Default for WebhookOutput {

@@ -11,7 +11,6 @@ use hypocenter_engine::{
 };
 
 use super::Accept;
-use crate::duration;
 use crate::yaml::Value;
 use crate::yaml::reader::Reader;
 use crate::yaml::section::{Section, text_of};
@@ -83,7 +82,7 @@ pub(super) fn check(reader: &Reader, spec: PolicySpec) -> Option<Policy> {
                 given,
                 allowed,
             } => {
-                let path = if field == "weights" {
+                let path = if field.starts_with("weights") {
                     "kinds.weights"
                 } else {
                     field
@@ -217,12 +216,8 @@ fn times(s: &mut Section<'_, '_>, t: &mut Times) {
     span(s, "lateness", &mut t.lateness);
     span(s, "settle_for", &mut t.settle_for);
     span(s, "quiet_for", &mut t.quiet_for);
+    span(s, "retain_for", &mut t.retain_for);
     span(s, "merge_window", &mut t.merge_window);
-    if t.merge_window > Span::from_secs(30 * 86_400) && !s.has_problem("merge_window") {
-        let given = Duration::from_nanos(t.merge_window.as_nanos().unsigned_abs());
-        let what = format!("is {}, allowed is at most 30d", duration::format(given));
-        s.problem("merge_window", what);
-    }
     span(s, "max_duration", &mut t.max_duration);
     span(s, "flap_window", &mut t.flap_window);
     span(s, "flap_hold", &mut t.flap_hold);

@@ -23,7 +23,7 @@ fn filled() -> Metrics {
         log_time: Some(1.5),
         ..ShardSnapshot::default()
     });
-    metrics.publish(&snapshot);
+    assert!(metrics.publish(&snapshot));
     SinkCounters::count(&metrics.sink("webhook").sent);
     metrics
 }
@@ -85,6 +85,33 @@ fn both_forms_have_every_metric() {
     assert!(open.ends_with("# EOF\n"));
     assert!(open.contains("# TYPE hypocenter_records counter\n"));
     assert!(open.contains("# UNIT process_cpu_seconds seconds\n"));
+}
+
+#[test]
+fn no_series_is_given_twice() {
+    let metrics = filled();
+    for _ in 0..2 {
+        SinkCounters::count(&metrics.sink("webhook").sent);
+    }
+    let text = metrics.render(Exposition::Text);
+    let mut series = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, _) = line.rsplit_once(' ').expect("a value");
+        assert!(series.insert(name), "{name} twice");
+    }
+    assert!(
+        text.contains("outputs_sent_total{sink=\"webhook-3\"} 1\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_scrape_does_not_hold_the_pipeline_up() {
+    let metrics = Metrics::default();
+    let scrape = locked(&metrics.shared.snapshot);
+    assert!(!metrics.publish(&Snapshot::default()));
+    drop(scrape);
+    assert!(metrics.publish(&Snapshot::default()));
 }
 
 #[test]

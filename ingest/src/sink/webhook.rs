@@ -24,7 +24,7 @@ use super::{Cause, Outgoing, Sink, SinkError};
 use crate::metrics::SinkCounters;
 
 /// Where to deliver to, and how patiently.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WebhookOptions {
     /// Where to POST to.
     pub url: String,
@@ -83,7 +83,7 @@ impl WebhookSink {
     /// # Errors
     /// [`SinkError`] when there can be no thread.
     pub fn start(options: &WebhookOptions, counters: Arc<SinkCounters>) -> Result<Self, SinkError> {
-        let place = crate::commands::check::host_of(&options.url);
+        let place = crate::redact::host_of(&options.url);
         let (queue, jobs) = bounded(options.waiting_max);
         let (acknowledge, done) = unbounded();
         let (stop, stopped) = bounded(0);

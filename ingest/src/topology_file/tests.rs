@@ -187,3 +187,11 @@ fn a_file_is_named_in_its_errors() {
     let missing = TopologyFile::load(&dir.path().join("no")).expect_err("refused");
     assert!(missing.to_string().contains("there is no such file"));
 }
+
+#[test]
+fn a_large_file_that_is_wrong_all_over_ends_quickly() {
+    let start = std::time::Instant::now();
+    let found = refused(&format!("edges:\n{}", "  - {form: a}\n".repeat(50_000)));
+    assert_eq!(found.lines().count(), crate::yaml::reader::PROBLEMS_MAX);
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::section::Section;
 use super::{At, Entry, Node, Problem, Value};
 
+/// Most problems that are collected: a large file that is wrong all over is wrong all over.
+pub const PROBLEMS_MAX: usize = 1000;
+
 /// Collects problems and places while a tree is read.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -47,9 +50,10 @@ impl Reader {
 
     /// Notes a problem.
     pub fn problem(&self, at: Option<At>, path: &str, what: impl Into<String>) {
-        self.problems
-            .borrow_mut()
-            .push(Problem::new(at, path, what));
+        let mut problems = self.problems.borrow_mut();
+        if problems.len() < PROBLEMS_MAX {
+            problems.push(Problem::new(at, path, what));
+        }
     }
 
     /// Where a key was given and what its value was, if it was.

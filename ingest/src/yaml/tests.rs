@@ -7,6 +7,12 @@ fn problems(text: &str) -> String {
     problems.iter().map(|p| format!("{p}\n")).collect()
 }
 
+fn problems_of(text: &str) -> String {
+    let mut problems = Vec::new();
+    parse(text, &mut problems);
+    problems.iter().map(|p| format!("{p}\n")).collect()
+}
+
 #[test]
 fn places_count_from_one() {
     let mut problems = Vec::new();
@@ -31,6 +37,11 @@ fn duplicates_are_reported_and_the_first_one_counts() {
         "3:1: a: is given twice, first in line 1; keep one"
     );
     assert!(matches!(node.value, Value::Map(entries) if entries.len() == 2));
+    let deep = problems_of("a:\n  - x\n  - b: {c: 1, c: 2}\n");
+    assert_eq!(
+        deep,
+        "3:15: a[1].b.c: is given twice, first in line 3; keep one\n"
+    );
 }
 
 #[test]

@@ -126,14 +126,11 @@ impl Tree<'_> {
         }) = self.open.last_mut()
             && key.is_none()
         {
-            let first = seen.get(&text).copied();
-            if let Some(first) = first {
-                let what = format!("is given twice, first in line {}; keep one", first.line);
-                self.problems.push(Problem::new(Some(at), &text, what));
-            } else {
-                seen.insert(text.clone(), at);
+            let first = *seen.entry(text.clone()).or_insert(at);
+            *key = Some((text, at, first == at));
+            if first != at {
+                self.duplicate(at, first);
             }
-            *key = Some((text, at, first.is_none()));
             return Ok(());
         }
         let value = match style {
@@ -144,6 +141,32 @@ impl Tree<'_> {
             _ => Value::Quoted(text),
         };
         self.place(Node { at, value })
+    }
+
+    /// Reports the key that was just read.
+    fn duplicate(&mut self, at: At, first: At) {
+        let what = format!("is given twice, first in line {}; keep one", first.line);
+        let path = self.path();
+        self.problems.push(Problem::new(Some(at), &path, what));
+    }
+
+    /// The keys that lead to the innermost open map.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for open in &self.open {
+            match &open.kind {
+                OpenKind::List(nodes) => path.push_str(&format!("[{}]", nodes.len())),
+                OpenKind::Map { key: None, .. } => {}
+                OpenKind::Map {
+                    key: Some((key, ..)),
+                    ..
+                } => {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    path.push_str(&format!("{dot}{key}"));
+                }
+            }
+        }
+        path
     }
 
     fn close(&mut self) -> Result<(), Problem> {

@@ -64,11 +64,11 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "times:\n  settle_for: 0s\n",
-        "2:15: times.settle_for: is 0s, allowed is more than 0, at most 30 days",
+        "2:15: times.settle_for: is 0s, allowed is more than 0 seconds, at most 30 days",
     ),
     (
         "times:\n  merge_window: 40d\n",
-        "2:17: times.merge_window: is 40d, allowed is at most 30d",
+        "2:17: times.merge_window: is 40d, allowed is more than 0 seconds, at most 30 days",
     ),
     (
         "limits:\n  alerts_max: 0\n",
@@ -177,7 +177,7 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "log:\n  level: warn\n  level: info\n",
-        "3:3: level: is given twice, first in line 2; keep one",
+        "3:3: log.level: is given twice, first in line 2; keep one",
     ),
     (
         "log:\n\tlevel: info\n",
