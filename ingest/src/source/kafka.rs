@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use hypocenter_engine::Timestamp;
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
@@ -24,7 +24,7 @@ pub use self::config::{FirstStart, KafkaSourceConfig};
 
 use self::commits::Commits;
 use self::context::Context;
-use self::member::Arriving;
+use self::member::{Arriving, Member};
 use super::{Input, Polled, Record, Shard, Source, SourceError};
 use crate::kafka::{await_topic, hint};
 
@@ -51,7 +51,7 @@ pub struct KafkaSource {
     /// Since trouble with a broker, silence does not mean that nothing is waiting.
     doubt: Option<Instant>,
     closed: bool,
-    consumer: BaseConsumer<Context>,
+    consumer: Member,
 }
 
 /// A partition that is ours.
@@ -75,8 +75,9 @@ impl KafkaSource {
             why,
         };
         let client = config.client()?;
-        let consumer: BaseConsumer<Context> = client
+        let consumer = client
             .create_with_context(Context::new(config.place()))
+            .map(Member::new)
             .map_err(|error| failed(error.to_string()))?;
         // Not subscribed yet, so polling can only bring errors and log lines.
         let serve = || drop(consumer.poll(Duration::ZERO));

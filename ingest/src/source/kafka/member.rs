@@ -1,17 +1,23 @@
 //! Carrying out rebalances: taking partitions over, handing them back, leaving the group.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use crossbeam_channel::RecvTimeoutError;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::context::{self, Rebalance};
+use super::context::{self, Context, Rebalance};
 use super::start::{self, NoStart, Start};
 use super::{FirstStart, KafkaSource, Owned};
 use crate::source::{Assignment, Input, Shard, SourceError};
 
 /// How long to wait before asking again where to start.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// How long leaving the group may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Partitions that are announced as ours, but for which no start is known yet.
 pub(super) struct Arriving {
@@ -159,7 +165,6 @@ impl Drop for KafkaSource {
     /// Leaves the group. librdkafka will not close before an announced rebalance is carried out,
     /// so those that are half way are finished here, and later ones in the callback.
     fn drop(&mut self) {
-        self.consumer.context().close();
         let arriving = self
             .arriving
             .take()
@@ -168,18 +173,68 @@ impl Drop for KafkaSource {
             partitions,
             lost: false,
         });
-        let announced = std::iter::from_fn(|| self.consumer.context().next());
-        for rebalance in leaving.into_iter().chain(arriving).chain(announced) {
-            let done = match rebalance {
-                Rebalance::Assign(list) => context::assign(&self.consumer, &list),
-                Rebalance::Revoke { partitions, .. } => {
-                    context::unassign(&self.consumer, &partitions)
-                }
-            };
-            if let Err(error) = done {
-                let text = format!("leaving: {error}");
-                self.consumer.context().journal.warn("close", &text);
-            }
+        self.consumer.leave(leaving.into_iter().chain(arriving));
+    }
+}
+
+/// The group's consumer. Closing one can hang in librdkafka and in the binding, when the
+/// coordinator is away or a rebalance is under way, and nothing can interrupt that. So it is
+/// closed by a thread that is left behind if it takes too long: only a process that ends leaves
+/// its group, and one that cannot end is worse than one that is missed at the next heartbeat.
+pub(super) struct Member(Option<BaseConsumer<Context>>);
+
+impl Member {
+    pub(super) fn new(consumer: BaseConsumer<Context>) -> Self {
+        Self(Some(consumer))
+    }
+
+    /// Finishes what is half way, and closes.
+    fn leave(&mut self, half_way: impl Iterator<Item = Rebalance>) {
+        let Some(consumer) = self.0.take() else {
+            return;
+        };
+        let half_way: Vec<Rebalance> = half_way.collect();
+        let context = Arc::clone(consumer.context());
+        context.close();
+        let (done, closed) = crossbeam_channel::bounded::<()>(1);
+        let closing = std::thread::Builder::new().name("kafka-leave".to_owned());
+        let closing = closing.spawn(move || {
+            finish(&consumer, half_way);
+            drop(consumer);
+            drop(done);
+        });
+        let late = closed.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+        if late || closing.is_err() {
+            let text = "could not leave the group in time; it will notice by the session timeout";
+            context.journal.warn("close", text);
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.leave(std::iter::empty());
+    }
+}
+
+impl Deref for Member {
+    type Target = BaseConsumer<Context>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref().expect("only empty once it has left")
+    }
+}
+
+fn finish(consumer: &BaseConsumer<Context>, half_way: Vec<Rebalance>) {
+    let context = consumer.context();
+    let announced = std::iter::from_fn(|| context.next());
+    for rebalance in half_way.into_iter().chain(announced) {
+        let done = match rebalance {
+            Rebalance::Assign(list) => context::assign(consumer, &list),
+            Rebalance::Revoke { partitions, .. } => context::unassign(consumer, &partitions),
+        };
+        if let Err(error) = done {
+            context.journal.warn("close", &format!("leaving: {error}"));
         }
     }
 }
