@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use hypocenter_engine::Timestamp;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
 pub use self::config::{FirstStart, KafkaSourceConfig};
@@ -36,6 +36,9 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// How often the brokers are asked, after trouble, whether a quiet partition is truly at its end.
 const DOUBT: Duration = Duration::from_secs(1);
+
+/// How long a last commit may be repeated. Well below any session timeout.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A member of a consumer group, reading one topic.
 pub struct KafkaSource {
@@ -112,20 +115,56 @@ impl KafkaSource {
         }
     }
 
-    /// Commits what there is. Failure is logged and repeated: it costs a longer replay, no record.
-    fn commit(&mut self, mode: CommitMode) {
+    /// Commits what has waited long enough. Failure is logged and repeated: it costs a longer
+    /// replay, no record.
+    fn commit_due(&mut self) {
         if self.consumer.context().take_commit_failure() {
             self.commits.failed();
         }
-        let list = match mode {
-            CommitMode::Sync => self.commits.all(&self.config.topic),
-            CommitMode::Async => self.commits.due(&self.config.topic),
+        let list = self.commits.due(&self.config.topic);
+        let committed = list.and_then(|list| match list {
+            Some(list) => self.consumer.commit(&list, CommitMode::Async),
+            None => Ok(()),
+        });
+        self.note_commit(committed);
+    }
+
+    /// Commits everything and waits for it. Coordinators turn commits away for a moment while
+    /// members synchronise, or while they change places: then it is tried again.
+    fn commit_all(&mut self) {
+        use RDKafkaErrorCode as Code;
+        if self.consumer.context().take_commit_failure() {
+            self.commits.failed();
+        }
+        let list = match self.commits.all(&self.config.topic) {
+            Ok(Some(list)) => list,
+            nothing => return self.note_commit(nothing.map(drop)),
         };
-        let committed = match list {
-            Ok(Some(list)) => self.consumer.commit(&list, mode),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let deadline = Instant::now() + COMMIT_PATIENCE;
+        loop {
+            let committed = self.consumer.commit(&list, CommitMode::Sync);
+            let code = committed
+                .as_ref()
+                .err()
+                .and_then(KafkaError::rdkafka_error_code);
+            let passes = matches!(
+                code,
+                Some(
+                    Code::RebalanceInProgress
+                        | Code::CoordinatorLoadInProgress
+                        | Code::CoordinatorNotAvailable
+                        | Code::NotCoordinator
+                        | Code::RequestTimedOut
+                )
+            );
+            if !passes || Instant::now() > deadline || self.consumer.assignment_lost() {
+                return self.note_commit(committed);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn note_commit(&mut self, committed: KafkaResult<()>) {
         if let Err(error) = committed {
             self.commits.failed();
             let text = format!("commit failed, will be repeated: {error}");
@@ -205,7 +244,7 @@ impl Source for KafkaSource {
             return Ok(Polled::End);
         }
         let mut busy = self.rebalance(each)?;
-        self.commit(CommitMode::Async);
+        self.commit_due();
         let mut silent = 0;
         let mut wait = if busy { Duration::ZERO } else { timeout };
         for _ in 0..BATCH {
@@ -246,7 +285,7 @@ impl Source for KafkaSource {
 
     fn close(&mut self) {
         if !self.closed {
-            KafkaSource::commit(self, CommitMode::Sync);
+            self.commit_all();
             self.closed = true;
         }
     }

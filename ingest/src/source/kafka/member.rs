@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::{self, Context, Rebalance};
@@ -150,7 +150,7 @@ impl KafkaSource {
     /// Makes the commits durable and lets revoked partitions go.
     fn let_go(&mut self, partitions: &TopicPartitionList) -> Result<(), SourceError> {
         if !self.consumer.assignment_lost() {
-            self.commit(CommitMode::Sync);
+            self.commit_all();
         }
         for element in partitions.elements() {
             self.commits.forget(element.partition());
