@@ -143,7 +143,6 @@ impl Journal {
         };
         drop(state);
         tracing::warn!(place = self.place.as_str(), suppressed, "{text}");
-        tracing::warn!(place = self.place.as_str(), suppressed, "{text}");
     }
 
     /// Whether an error came that librdkafka cannot recover from.

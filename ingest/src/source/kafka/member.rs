@@ -19,6 +19,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// How long leaving the group may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long an ending group is given to end without an answer from us.
+const GRACE: Duration = Duration::from_millis(300);
+
 /// Partitions that are announced as ours, but for which no start is known yet.
 pub(super) struct Arriving {
     partitions: TopicPartitionList,
@@ -195,11 +198,14 @@ impl Member {
         };
         let half_way: Vec<Rebalance> = half_way.collect();
         let context = Arc::clone(consumer.context());
-        context.close();
+        if half_way.is_empty() && !context.is_waiting() {
+            context.close();
+        }
         let (done, closed) = crossbeam_channel::bounded::<()>(1);
         let closing = std::thread::Builder::new().name("kafka-leave".to_owned());
         let closing = closing.spawn(move || {
             finish(&consumer, half_way);
+            consumer.context().close();
             drop(consumer);
             drop(done);
         });
@@ -225,16 +231,44 @@ impl Deref for Member {
     }
 }
 
+/// Closes the group of a consumer that owes librdkafka an answer to a rebalance.
+///
+/// While a group ends, librdkafka may announce further rebalances, and it gives no reply to an
+/// answer that comes when the group has just ended: the call then never returns. So the close
+/// comes first, and an answer is given only when the group has waited for it long enough to be
+/// sure that it will not end by itself. `leaving_half_way_through_a_hand_over_does_not_hang`
+/// tests this.
 fn finish(consumer: &BaseConsumer<Context>, half_way: Vec<Rebalance>) {
     let context = consumer.context();
-    let announced = std::iter::from_fn(|| context.next());
-    for rebalance in half_way.into_iter().chain(announced) {
-        let done = match rebalance {
-            Rebalance::Assign(list) => context::assign(consumer, &list),
-            Rebalance::Revoke { partitions, .. } => context::unassign(consumer, &partitions),
-        };
-        if let Err(error) = done {
-            context.journal.warn("close", &format!("leaving: {error}"));
+    let mut owed: Vec<Rebalance> = half_way;
+    owed.extend(std::iter::from_fn(|| context.next()));
+    if owed.is_empty() {
+        return;
+    }
+    let mut done = consumer.close_queue();
+    let mut since = Instant::now();
+    while done.is_ok() && !consumer.closed() {
+        drop(consumer.poll(Duration::from_millis(20)));
+        let before = owed.len();
+        owed.extend(std::iter::from_fn(|| context.next()));
+        if owed.len() > before {
+            since = Instant::now();
         }
+        // While a group ends, every answer is taken for an unassign.
+        if since.elapsed() > GRACE
+            && !consumer.closed()
+            && let Some(
+                Rebalance::Assign(list)
+                | Rebalance::Revoke {
+                    partitions: list, ..
+                },
+            ) = owed.pop()
+        {
+            done = context::unassign(consumer, &list);
+            owed.clear();
+        }
+    }
+    if let Err(error) = done {
+        context.journal.warn("close", &format!("leaving: {error}"));
     }
 }
