@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use hypocenter_engine::Timestamp;
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
@@ -24,7 +24,7 @@ pub use self::config::{FirstStart, KafkaSourceConfig};
 
 use self::commits::Commits;
 use self::context::Context;
-use self::member::Arriving;
+use self::member::{Arriving, Member};
 use super::{Input, Polled, Record, Shard, Source, SourceError};
 use crate::kafka::{await_topic, hint};
 
@@ -51,7 +51,7 @@ pub struct KafkaSource {
     /// Since trouble with a broker, silence does not mean that nothing is waiting.
     doubt: Option<Instant>,
     closed: bool,
-    consumer: BaseConsumer<Context>,
+    consumer: Member,
 }
 
 /// A partition that is ours.
@@ -75,8 +75,9 @@ impl KafkaSource {
             why,
         };
         let client = config.client()?;
-        let consumer: BaseConsumer<Context> = client
+        let consumer = client
             .create_with_context(Context::new(config.place()))
+            .map(Member::new)
             .map_err(|error| failed(error.to_string()))?;
         // Not subscribed yet, so polling can only bring errors and log lines.
         let serve = || drop(consumer.poll(Duration::ZERO));
@@ -108,27 +109,6 @@ impl KafkaSource {
         SourceError {
             what: self.config.place(),
             why,
-        }
-    }
-
-    /// Commits what there is. Failure is logged and repeated: it costs a longer replay, no record.
-    fn commit(&mut self, mode: CommitMode) {
-        if self.consumer.context().take_commit_failure() {
-            self.commits.failed();
-        }
-        let list = match mode {
-            CommitMode::Sync => self.commits.all(&self.config.topic),
-            CommitMode::Async => self.commits.due(&self.config.topic),
-        };
-        let committed = match list {
-            Ok(Some(list)) => self.consumer.commit(&list, mode),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = committed {
-            self.commits.failed();
-            let text = format!("commit failed, will be repeated: {error}");
-            self.consumer.context().journal.warn("commit", &text);
         }
     }
 
@@ -204,7 +184,7 @@ impl Source for KafkaSource {
             return Ok(Polled::End);
         }
         let mut busy = self.rebalance(each)?;
-        self.commit(CommitMode::Async);
+        self.commit_due();
         let mut silent = 0;
         let mut wait = if busy { Duration::ZERO } else { timeout };
         for _ in 0..BATCH {
@@ -245,7 +225,7 @@ impl Source for KafkaSource {
 
     fn close(&mut self) {
         if !self.closed {
-            KafkaSource::commit(self, CommitMode::Sync);
+            self.commit_all();
             self.closed = true;
         }
     }

@@ -3,8 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::error::KafkaResult;
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
+
+use super::KafkaSource;
+
+/// How long a last commit may be repeated. Well below any session timeout.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Positions of the partitions that are ours.
 pub(super) struct Commits {
@@ -84,6 +90,65 @@ impl Commits {
             progress.sent = Some(progress.wanted);
         }
         Ok(if list.count() == 0 { None } else { Some(list) })
+    }
+}
+
+impl KafkaSource {
+    /// Commits what has waited long enough. Failure is logged and repeated: it costs a longer
+    /// replay, no record.
+    pub(super) fn commit_due(&mut self) {
+        if self.consumer.context().take_commit_failure() {
+            self.commits.failed();
+        }
+        let list = self.commits.due(&self.config.topic);
+        let committed = list.and_then(|list| match list {
+            Some(list) => self.consumer.commit(&list, CommitMode::Async),
+            None => Ok(()),
+        });
+        self.note_commit(committed);
+    }
+
+    /// Commits everything and waits for it. Coordinators turn commits away for a moment while
+    /// members synchronise, or while they change places: then it is tried again.
+    pub(super) fn commit_all(&mut self) {
+        use RDKafkaErrorCode as Code;
+        if self.consumer.context().take_commit_failure() {
+            self.commits.failed();
+        }
+        let list = match self.commits.all(&self.config.topic) {
+            Ok(Some(list)) => list,
+            nothing => return self.note_commit(nothing.map(drop)),
+        };
+        let deadline = Instant::now() + COMMIT_PATIENCE;
+        loop {
+            let committed = self.consumer.commit(&list, CommitMode::Sync);
+            let code = committed
+                .as_ref()
+                .err()
+                .and_then(KafkaError::rdkafka_error_code);
+            let passes = matches!(
+                code,
+                Some(
+                    Code::RebalanceInProgress
+                        | Code::CoordinatorLoadInProgress
+                        | Code::CoordinatorNotAvailable
+                        | Code::NotCoordinator
+                        | Code::RequestTimedOut
+                )
+            );
+            if !passes || Instant::now() > deadline || self.consumer.assignment_lost() {
+                return self.note_commit(committed);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn note_commit(&mut self, committed: KafkaResult<()>) {
+        if let Err(error) = committed {
+            self.commits.failed();
+            let text = format!("commit failed, will be repeated: {error}");
+            self.consumer.context().journal.warn("commit", &text);
+        }
     }
 }
 

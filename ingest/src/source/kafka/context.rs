@@ -103,6 +103,10 @@ impl ConsumerContext for Context {
             _ => tpl.clone(),
         };
         if self.closing.load(Ordering::Relaxed) {
+            // Once the group has ended inside librdkafka nobody answers these calls any more.
+            if consumer.closed() {
+                return;
+            }
             if let Err(error) = unassign(consumer, &partitions) {
                 self.journal.warn("close", &format!("unassign: {error}"));
             }

@@ -1,17 +1,26 @@
 //! Carrying out rebalances: taking partitions over, handing them back, leaving the group.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use crossbeam_channel::RecvTimeoutError;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::context::{self, Rebalance};
+use super::context::{self, Context, Rebalance};
 use super::start::{self, NoStart, Start};
 use super::{FirstStart, KafkaSource, Owned};
 use crate::source::{Assignment, Input, Shard, SourceError};
 
 /// How long to wait before asking again where to start.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// How long leaving the group may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an ending group is given to end without an answer from us.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// Partitions that are announced as ours, but for which no start is known yet.
 pub(super) struct Arriving {
@@ -144,7 +153,7 @@ impl KafkaSource {
     /// Makes the commits durable and lets revoked partitions go.
     fn let_go(&mut self, partitions: &TopicPartitionList) -> Result<(), SourceError> {
         if !self.consumer.assignment_lost() {
-            self.commit(CommitMode::Sync);
+            self.commit_all();
         }
         for element in partitions.elements() {
             self.commits.forget(element.partition());
@@ -159,7 +168,6 @@ impl Drop for KafkaSource {
     /// Leaves the group. librdkafka will not close before an announced rebalance is carried out,
     /// so those that are half way are finished here, and later ones in the callback.
     fn drop(&mut self) {
-        self.consumer.context().close();
         let arriving = self
             .arriving
             .take()
@@ -168,18 +176,99 @@ impl Drop for KafkaSource {
             partitions,
             lost: false,
         });
-        let announced = std::iter::from_fn(|| self.consumer.context().next());
-        for rebalance in leaving.into_iter().chain(arriving).chain(announced) {
-            let done = match rebalance {
-                Rebalance::Assign(list) => context::assign(&self.consumer, &list),
-                Rebalance::Revoke { partitions, .. } => {
-                    context::unassign(&self.consumer, &partitions)
-                }
-            };
-            if let Err(error) = done {
-                let text = format!("leaving: {error}");
-                self.consumer.context().journal.warn("close", &text);
-            }
+        self.consumer.leave(leaving.into_iter().chain(arriving));
+    }
+}
+
+/// The group's consumer. Closing one can hang in librdkafka and in the binding, when the
+/// coordinator is away or a rebalance is under way, and nothing can interrupt that. So it is
+/// closed by a thread that is left behind if it takes too long: only a process that ends leaves
+/// its group, and one that cannot end is worse than one that is missed at the next heartbeat.
+pub(super) struct Member(Option<BaseConsumer<Context>>);
+
+impl Member {
+    pub(super) fn new(consumer: BaseConsumer<Context>) -> Self {
+        Self(Some(consumer))
+    }
+
+    /// Finishes what is half way, and closes.
+    fn leave(&mut self, half_way: impl Iterator<Item = Rebalance>) {
+        let Some(consumer) = self.0.take() else {
+            return;
+        };
+        let half_way: Vec<Rebalance> = half_way.collect();
+        let context = Arc::clone(consumer.context());
+        if half_way.is_empty() && !context.is_waiting() {
+            context.close();
         }
+        let (done, closed) = crossbeam_channel::bounded::<()>(1);
+        let closing = std::thread::Builder::new().name("kafka-leave".to_owned());
+        let closing = closing.spawn(move || {
+            finish(&consumer, half_way);
+            consumer.context().close();
+            drop(consumer);
+            drop(done);
+        });
+        let late = closed.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+        if late || closing.is_err() {
+            let text = "could not leave the group in time; it will notice by the session timeout";
+            context.journal.warn("close", text);
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.leave(std::iter::empty());
+    }
+}
+
+impl Deref for Member {
+    type Target = BaseConsumer<Context>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref().expect("only empty once it has left")
+    }
+}
+
+/// Closes the group of a consumer that owes librdkafka an answer to a rebalance.
+///
+/// While a group ends, librdkafka may announce further rebalances, and it gives no reply to an
+/// answer that comes when the group has just ended: the call then never returns. So the close
+/// comes first, and an answer is given only when the group has waited for it long enough to be
+/// sure that it will not end by itself. `leaving_half_way_through_a_hand_over_does_not_hang`
+/// tests this.
+fn finish(consumer: &BaseConsumer<Context>, half_way: Vec<Rebalance>) {
+    let context = consumer.context();
+    let mut owed: Vec<Rebalance> = half_way;
+    owed.extend(std::iter::from_fn(|| context.next()));
+    if owed.is_empty() {
+        return;
+    }
+    let mut done = consumer.close_queue();
+    let mut since = Instant::now();
+    while done.is_ok() && !consumer.closed() {
+        drop(consumer.poll(Duration::from_millis(20)));
+        let before = owed.len();
+        owed.extend(std::iter::from_fn(|| context.next()));
+        if owed.len() > before {
+            since = Instant::now();
+        }
+        // While a group ends, every answer is taken for an unassign.
+        if since.elapsed() > GRACE
+            && !consumer.closed()
+            && let Some(
+                Rebalance::Assign(list)
+                | Rebalance::Revoke {
+                    partitions: list, ..
+                },
+            ) = owed.pop()
+        {
+            done = context::unassign(consumer, &list);
+            owed.clear();
+        }
+    }
+    if let Err(error) = done {
+        context.journal.warn("close", &format!("leaving: {error}"));
     }
 }

@@ -15,6 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::{FirstStart, KafkaSourceConfig};
 use super::context::Context;
+use super::member::Member;
 
 /// How long one question to the brokers may take. The pipeline's thread waits meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -198,8 +199,7 @@ fn log_times(config: &KafkaSourceConfig, starts: &[Start]) -> Result<BTreeMap<i3
     client.remove("group.instance.id");
     client.set("queued.min.messages", "1");
     let context = Context::new(format!("{}, looking back", config.place()));
-    context.close();
-    let probe: BaseConsumer<Context> = client.create_with_context(context)?;
+    let probe = Member::new(client.create_with_context(context)?);
     let mut list = TopicPartitionList::new();
     for start in starts {
         let offset = Offset::Offset(signed(start.start));
