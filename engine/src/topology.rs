@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::hash::Fnv;
@@ -101,7 +101,7 @@ impl TopologyBuilder {
     #[must_use]
     pub fn build(mut self) -> (Topology, TopologyReport) {
         let name_of = |node: &NodeIndex| self.graph[*node].clone();
-        for component in tarjan_scc(&self.graph) {
+        for component in kosaraju_scc(&self.graph) {
             if component.len() > 1 {
                 let mut names: Vec<String> = component.iter().map(name_of).collect();
                 names.sort_unstable();

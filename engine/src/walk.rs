@@ -258,8 +258,8 @@ mod tests {
     fn a_hub_costs_its_audience() {
         let (topology, walks) = walks(&[("a", "hub"), ("b", "hub"), ("c", "hub"), ("d", "leaf")]);
         let prior = |name| walks.prior(topology.find(name).expect("known")).to_f64();
-        assert!((prior("hub") + f64::ln(1.0 + 3.0 * 0.8)).abs() < 1e-6);
-        assert!((prior("a") + f64::ln(1.2)).abs() < 1e-6);
+        assert!((prior("hub") + ln(1.0 + 3.0 * 0.8)).abs() < 1e-6);
+        assert!((prior("a") + ln(1.2)).abs() < 1e-6);
         assert!(prior("leaf") > prior("hub"));
     }
 }

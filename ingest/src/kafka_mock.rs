@@ -120,7 +120,10 @@ impl EmbeddedCluster {
     fn produce(&self, mut record: BaseRecord<'_, (), [u8]>) -> Result<(), EmbeddedError> {
         while let Err((error, unsent)) = self.producer.send(record) {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                return Err(EmbeddedError { what: "produce".to_owned(), source: error });
+                return Err(EmbeddedError {
+                    what: "produce".to_owned(),
+                    source: error,
+                });
             }
             record = unsent;
             self.producer.poll(Duration::from_millis(1));
@@ -130,13 +133,20 @@ impl EmbeddedCluster {
 
     /// Waits until everything is stored, and looks whether it still is.
     fn stored(&self, topic: &str, partition: i32) -> Result<(), EmbeddedError> {
-        let failed = |source| EmbeddedError { what: format!("{topic}[{partition}]"), source };
+        let failed = |source| EmbeddedError {
+            what: format!("{topic}[{partition}]"),
+            source,
+        };
         self.producer.flush(PATIENCE).map_err(failed)?;
         let client = self.producer.client();
-        let (first, _) = client.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
+        let (first, _) = client
+            .fetch_watermarks(topic, partition, PATIENCE)
+            .map_err(failed)?;
         match first {
             0 => Ok(()),
-            _ => Err(failed(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull))),
+            _ => Err(failed(KafkaError::MessageProduction(
+                RDKafkaErrorCode::QueueFull,
+            ))),
         }
     }
 

@@ -31,7 +31,9 @@ pub enum PipelineError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     /// Outputs did not arrive in time; their inputs are not committed and will be read again.
-    #[error("leaving: {outstanding} outputs were not acknowledged within {seconds} s; their inputs are not committed and are read again at the next start")]
+    #[error(
+        "leaving: {outstanding} outputs were not acknowledged within {seconds} s; their inputs are not committed and are read again at the next start"
+    )]
     Drain {
         /// How many.
         outstanding: u64,
@@ -70,7 +72,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`PipelineError`]; nothing that was not delivered is committed.
-    pub fn run(&mut self, source: &mut dyn Source, stop: &Arc<AtomicBool>) -> Result<(), PipelineError> {
+    pub fn run(
+        &mut self,
+        source: &mut dyn Source,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<(), PipelineError> {
         while !stop.load(Ordering::Relaxed) {
             let polled = source.poll(POLL, &mut |input| self.take(input))?;
             if let Some(failure) = self.outbox.take_failure() {
@@ -188,8 +194,15 @@ impl Pipeline {
         if flushed {
             return Ok(());
         }
-        let outstanding = self.shards.values_mut().map(|r| r.offsets().outstanding()).sum();
-        Err(PipelineError::Drain { outstanding, seconds: DRAIN.as_secs() })
+        let outstanding = self
+            .shards
+            .values_mut()
+            .map(|r| r.offsets().outstanding())
+            .sum();
+        Err(PipelineError::Drain {
+            outstanding,
+            seconds: DRAIN.as_secs(),
+        })
     }
 
     fn publish_metrics(&mut self) {

@@ -6,8 +6,6 @@
 //! A record holds nothing that is not a function of the input log, policy and topology, so that a
 //! replay gives the same bytes. Measured latencies travel beside it, in headers and metrics.
 
-use std::fmt::Write as _;
-
 use hypocenter_engine::{
     CandidateView, Code, Engine, Episode, Evidence, IncidentView, Score, Timestamp, WhyNot,
 };
@@ -310,9 +308,17 @@ impl<'a> IncidentRecord<'a> {
             rerank_cause: view.rerank_cause().map(|cause| cause.name()),
             evidence: view.evidence().iter().map(EvidenceTerm::new).collect(),
             why_not: view.why_not(WHY_NOT_LISTED).iter().map(Lost::new).collect(),
-            impact: Impact { entities: view.entities(), top_most, top_most_count },
+            impact: Impact {
+                entities: view.entities(),
+                top_most,
+                top_most_count,
+            },
             members: members(view),
-            dedup: Dedup { events, repeats, flaps },
+            dedup: Dedup {
+                events,
+                repeats,
+                flaps,
+            },
             provenance: Provenance {
                 input: &shard.input,
                 partition: shard.partition,
@@ -338,20 +344,19 @@ fn phase(view: &IncidentView<'_>) -> PhaseName {
 
 fn title(view: &IncidentView<'_>, root: Option<&CandidateView<'_>>) -> String {
     let (alerts, entities) = (view.member_counts().0, view.entities());
-    let mut title = root.map_or("unknown", |root| root.entity).to_owned();
-    let shown = root.and_then(|root| root.alertname).unwrap_or("no alert of its own");
+    let name = root.map_or("unknown", |root| root.entity);
+    let shown = root
+        .and_then(|root| root.alertname)
+        .unwrap_or("no alert of its own");
     let counted = |n: usize, one: &str, many: &str| match n {
         1 => format!("1 {one}"),
         n => format!("{n} {many}"),
     };
-    // Writing to a string cannot fail.
-    let _ = write!(
-        title,
-        ": {shown} ({} on {})",
+    let (alerts, entities) = (
         counted(alerts, "alert", "alerts"),
         counted(entities, "entity", "entities"),
     );
-    title
+    format!("{name}: {shown} ({alerts} on {entities})")
 }
 
 fn members<'a>(view: &IncidentView<'a>) -> Members<'a> {
@@ -367,8 +372,18 @@ fn members<'a>(view: &IncidentView<'a>) -> Members<'a> {
         hops: view.hops_to_root(at),
         mapped_by: member.mapped_by,
     };
-    let listed: Vec<_> = view.members().take(MEMBERS_LISTED).enumerate().map(member).collect();
-    Members { count, firing, truncated: listed.len() < count, listed }
+    let listed: Vec<_> = view
+        .members()
+        .take(MEMBERS_LISTED)
+        .enumerate()
+        .map(member)
+        .collect();
+    Members {
+        count,
+        firing,
+        truncated: listed.len() < count,
+        listed,
+    }
 }
 
 fn degraded(view: &IncidentView<'_>) -> Vec<String> {
@@ -439,7 +454,7 @@ fn explain(term: &Evidence<'_>) -> String {
                 Some(kind) if kind.is_cause() => ", a cause in itself",
                 _ => "",
             };
-            format!("it has a {kind} alert of its own{cause}")
+            format!("its own {kind} alert{cause}")
         }
         Code::StarvedCaller => format!("{count} of its {of} callees are slow from here alone"),
         Code::Explains if count == 1 => format!("{entity} depends on it and complains"),

@@ -71,7 +71,11 @@ impl<W: Write> Player<W> {
             merged: BTreeMap::new(),
             candidates: BTreeMap::new(),
             body: Vec::new(),
-            summary: Summary { records: 0, rejected: 0, latency: latency_histogram() },
+            summary: Summary {
+                records: 0,
+                rejected: 0,
+                latency: latency_histogram(),
+            },
         }
     }
 
@@ -129,7 +133,10 @@ impl<W: Write> Player<W> {
 impl<W: Write> Listener for Player<W> {
     fn decided(&mut self, decision: &Decision) {
         match *decision {
-            Decision::Opened { incident, alert, .. } | Decision::Joined { incident, alert } => {
+            Decision::Opened {
+                incident, alert, ..
+            }
+            | Decision::Joined { incident, alert } => {
                 self.members.insert(alert, Some(incident));
             }
             Decision::Suppressed { alert, .. } => {
@@ -143,7 +150,9 @@ impl<W: Write> Listener for Player<W> {
     }
 
     fn published(&mut self, engine: &Engine, version: &Version<'_>) {
-        let Some(view) = engine.incident(version.incident) else { return };
+        let Some(view) = engine.incident(version.incident) else {
+            return;
+        };
         let record = IncidentRecord::new(engine, &view, version.shard);
         let root = record.root_cause.candidate.entity.to_owned();
         self.candidates.insert(version.incident, root);
@@ -161,9 +170,16 @@ impl<W: Write> Listener for Player<W> {
     fn rejected(&mut self, rejection: &Rejection<'_>) {
         self.summary.rejected += 1;
         if self.first_rejections.len() < REJECTIONS_SHOWN {
-            let Rejection { shard, position, class, reason, .. } = rejection;
+            let Rejection {
+                shard,
+                position,
+                class,
+                reason,
+                ..
+            } = rejection;
             let place = &shard.input;
-            self.first_rejections.push(format!("{place}:{position}: {class}: {reason}"));
+            self.first_rejections
+                .push(format!("{place}:{position}: {class}: {reason}"));
         }
     }
 

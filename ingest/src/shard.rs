@@ -112,7 +112,10 @@ impl ShardRunner {
             rejected: 0,
             offsets: Offsets::default(),
         };
-        Self { decoder: Decoder::new(setup.decode.clone()), lane }
+        Self {
+            decoder: Decoder::new(setup.decode.clone()),
+            lane,
+        }
     }
 
     /// The engine.
@@ -197,7 +200,13 @@ impl Lane {
             return;
         }
         let (shard, position, payload) = (record.shard, record.position, record.payload);
-        listener.rejected(&Rejection { shard, position, class, reason, payload });
+        listener.rejected(&Rejection {
+            shard,
+            position,
+            class,
+            reason,
+            payload,
+        });
     }
 
     fn apply(
@@ -209,7 +218,11 @@ impl Lane {
     ) {
         let event = &decoded.event;
         // Log time; a recording's own; or, for bare alerts in a file, the alert's latest claim.
-        let claimed = || event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
+        let claimed = || {
+            event
+                .ends_at
+                .filter(|&end| Some(end) > event.starts_at && is_over(event))
+        };
         let time = record
             .time
             .or(decoded.received_at)
@@ -219,13 +232,20 @@ impl Lane {
         self.now = self.now.max(time);
         self.advance(time, Some(since), listener);
         self.decisions.clear();
-        self.engine.apply(Seq(record.position), event, time, &mut self.decisions);
+        self.engine
+            .apply(Seq(record.position), event, time, &mut self.decisions);
         self.tell(Some(since), listener);
     }
 
     fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) {
-        let Some(passed) = self.clock.passed(now).filter(|_| self.caught_up) else { return };
-        if self.engine.next_deadline().is_some_and(|deadline| deadline <= passed) {
+        let Some(passed) = self.clock.passed(now).filter(|_| self.caught_up) else {
+            return;
+        };
+        if self
+            .engine
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= passed)
+        {
             self.advance(passed, None, listener);
         }
     }
@@ -250,7 +270,13 @@ impl Lane {
             listener.decided(decision);
             if let &Decision::Published { incident, version } = decision {
                 let (shard, position) = (&self.shard, self.position);
-                let version = Version { incident, version, shard, position, since };
+                let version = Version {
+                    incident,
+                    version,
+                    shard,
+                    position,
+                    since,
+                };
                 listener.published(&self.engine, &version);
             }
         }

@@ -93,7 +93,10 @@ fn setup(config: &Config) -> Result<Setup, Failure> {
         None => warn!("no topology: alerts are grouped by their own entity alone"),
         Some(found) if found.report.is_clean() => info!(entities, dependencies, "topology"),
         Some(_) => {
-            warn!(entities, dependencies, "topology has faults; `check topology` lists them");
+            warn!(
+                entities,
+                dependencies, "topology has faults; `check topology` lists them"
+            );
         }
     }
     Ok(setup_with(config, topology))
@@ -108,11 +111,18 @@ pub fn setup_with(config: &Config, topology: Topology) -> Setup {
     }
     // Senders must not be able to guess the key of the hash tables. It changes no decision.
     let seed = HashSeed(clock::wall().as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
-    Setup { policy: config.policy.clone(), topology, seed, decode }
+    Setup {
+        policy: config.policy.clone(),
+        topology,
+        seed,
+        decode,
+    }
 }
 
 fn describe(metrics: &Metrics, setup: &Setup) {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let started = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     metrics.describe(Info {
         policy_hash: setup.policy.hash(),
         topology_version: setup.topology.version(),
@@ -153,8 +163,12 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
         });
     }
     let outbox = Outbox::new(sinks);
-    let Input::Kafka(input) = &config.input else { return Ok(outbox) };
-    let Some(topic) = &input.dead_letter_topic else { return Ok(outbox) };
+    let Input::Kafka(input) = &config.input else {
+        return Ok(outbox);
+    };
+    let Some(topic) = &input.dead_letter_topic else {
+        return Ok(outbox);
+    };
     let mut sink = KafkaSinkConfig::new(&input.brokers.join(","), topic);
     sink.properties.extend(input.properties.clone());
     Ok(outbox.with_dead_letters(KafkaSink::new(sink)?, topic.clone()))
@@ -176,7 +190,9 @@ fn source(input: &Input) -> Result<Box<dyn Source>, SourceError> {
             }
             match sources.pop() {
                 Some(only) if sources.is_empty() => Ok(only),
-                last => Ok(Box::new(Several::new(sources.into_iter().chain(last).collect()))),
+                last => Ok(Box::new(Several::new(
+                    sources.into_iter().chain(last).collect(),
+                ))),
             }
         }
     }
@@ -199,7 +215,11 @@ fn kafka_config(kafka: &KafkaInput, topic: &str) -> KafkaSourceConfig {
     config.properties.extend(kafka.properties.clone());
     if let Some(id) = &kafka.group_instance_id {
         // Each topic is a member of the group of its own, and no two may share an instance id.
-        let id = if kafka.topics.len() > 1 { format!("{id}-{topic}") } else { id.clone() };
+        let id = if kafka.topics.len() > 1 {
+            format!("{id}-{topic}")
+        } else {
+            id.clone()
+        };
         config.properties.insert("group.instance.id".to_owned(), id);
     }
     config

@@ -135,7 +135,8 @@ impl Snapshot {
         self.events_accepted = stats.events;
         self.events_repeated = stats.repeats;
         for by in Suppressor::ALL {
-            self.events_suppressed.set(by.name(), stats.suppressed_by(by));
+            self.events_suppressed
+                .set(by.name(), stats.suppressed_by(by));
         }
         self.events_shed.set(Limit::Alerts.name(), stats.shed);
         self.incidents_opened = stats.opened;

@@ -21,8 +21,8 @@ use rdkafka::{ClientContext, Statistics};
 pub use self::config::KafkaSinkConfig;
 
 use super::{Cause, Outgoing, Sink, SinkError};
-use crate::metrics::SinkCounters;
 use crate::kafka::{Journal, await_topic, hint};
+use crate::metrics::SinkCounters;
 
 /// The most of a payload that goes into a dead letter.
 pub const DEAD_LETTER_PAYLOAD_BYTES: usize = 64 * 1024;

@@ -167,7 +167,11 @@ impl Source for FileSource {
             State::Fresh => {
                 self.state = State::Reading;
                 let shard = self.shard.clone();
-            each(Input::Assigned(&Assignment { shard, committed: None, start: None }));
+                each(Input::Assigned(&Assignment {
+                    shard,
+                    committed: None,
+                    start: None,
+                }));
             }
             State::Reading => {}
             State::Over => return Ok(Polled::End),

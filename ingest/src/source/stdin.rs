@@ -103,7 +103,11 @@ impl Source for StdinSource {
         if !self.assigned {
             self.assigned = true;
             let shard = self.shard.clone();
-            each(Input::Assigned(&Assignment { shard, committed: None, start: None }));
+            each(Input::Assigned(&Assignment {
+                shard,
+                committed: None,
+                start: None,
+            }));
         }
         match self.queue.recv_timeout(timeout) {
             Ok(line) => self.hand_out(line, each)?,

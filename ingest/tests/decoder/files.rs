@@ -49,7 +49,12 @@ fn drain(source: &mut dyn Source) -> Vec<String> {
     loop {
         let polled = source.poll(Duration::from_millis(20), &mut |input| {
             out.push(match input {
-                Input::Assigned(shard) => format!("assigned {}/{}", shard.input, shard.partition),
+                Input::Assigned(assigned) => {
+                    format!(
+                        "assigned {}/{}",
+                        assigned.shard.input, assigned.shard.partition
+                    )
+                }
                 Input::Record(record) => {
                     let body = String::from_utf8_lossy(record.payload);
                     let time = record
