@@ -101,7 +101,7 @@ fn numbered(range: std::ops::Range<u32>) -> impl Iterator<Item = String> {
 
 #[test]
 fn a_restart_resumes_at_the_committed_position() {
-    let (mut cluster, brokers) = start(&[("alerts", 1)]);
+    let (cluster, brokers) = start(&[("alerts", 1)]);
     cluster.produce_all("alerts", 0, numbered(0..20)).unwrap();
 
     let mut first = member(&brokers);
@@ -153,7 +153,7 @@ fn a_quiet_partition_stays_caught_up() {
 
 #[test]
 fn partitions_are_handed_over_after_their_commit() {
-    let (mut cluster, brokers) = start(&[("alerts", 4)]);
+    let (cluster, brokers) = start(&[("alerts", 4)]);
     for partition in 0..4 {
         cluster
             .produce_all("alerts", partition, numbered(0..10))
@@ -216,7 +216,7 @@ fn leaving_half_way_through_a_hand_over_does_not_hang() {
 
 #[test]
 fn poison_passes_through_untouched() {
-    let (mut cluster, brokers) = start(&[("alerts", 1)]);
+    let (cluster, brokers) = start(&[("alerts", 1)]);
     let deep = [b'['; 10_000];
     let large = vec![0; 900_000];
     let poison: [&[u8]; 6] = [b"", b"\0", b"\xff\xfe{", b"{\"a\":", &deep, &large];
@@ -233,7 +233,7 @@ fn poison_passes_through_untouched() {
 
 #[test]
 fn first_start_is_as_configured() {
-    let (mut cluster, brokers) = start(&[("alerts", 1)]);
+    let (cluster, brokers) = start(&[("alerts", 1)]);
     cluster.produce_all("alerts", 0, numbered(0..5)).unwrap();
     let mut config = KafkaSourceConfig::new(&brokers, "alerts", "late");
     config.first_start = FirstStart::Latest;
@@ -303,7 +303,7 @@ fn an_unreachable_broker_is_an_error_at_the_start() {
 
 #[test]
 fn a_broker_that_goes_away_later_is_waited_for() {
-    let (mut cluster, brokers) = start(&[("alerts", 1)]);
+    let (cluster, brokers) = start(&[("alerts", 1)]);
     let mut source = member(&brokers);
     let mut heard = Heard::default();
     until(&mut source, &mut heard, |heard| heard.caught_up > 2);
