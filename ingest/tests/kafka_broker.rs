@@ -62,8 +62,8 @@ impl Broker {
         assert!(status.success(), "{command} {arguments:?}");
     }
 
-    /// Produces one record per time, in milliseconds before now.
-    fn produce(&self, topic: &str, ages: &[i64]) {
+    /// Produces one record per age, in milliseconds before now.
+    fn produce(&self, topic: &str, partition: i32, ages: &[i64]) {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", &self.address)
             .create()
@@ -72,6 +72,7 @@ impl Broker {
         let now = i64::try_from(now.as_millis()).unwrap();
         for age in ages {
             let record = BaseRecord::<(), str>::to(topic)
+                .partition(partition)
                 .payload("{}")
                 .timestamp(now - age);
             producer.send(record).map_err(|(error, _)| error).unwrap();
@@ -126,7 +127,7 @@ fn a_restart_replays_the_window_before_the_committed_position() {
     };
     broker.run("topic", &["alerts"]);
     let ages = [180, 90, 50, 10, 1].map(|minutes| minutes * MINUTE);
-    broker.produce("alerts", &ages);
+    broker.produce("alerts", 0, &ages);
 
     let mut config = KafkaSourceConfig::new(&broker.address, "alerts", "hypocenter");
     let (assigned, read) = visit(&config, Some(4));
@@ -169,30 +170,74 @@ fn a_group_hands_partitions_over() {
     };
     broker.run("topic", &["alerts", "--partitions", "4"]);
     let config = KafkaSourceConfig::new(&broker.address, "alerts", "hypocenter");
-    let mut members = Vec::from_iter([(KafkaSource::new(config.clone()).unwrap(), 0_i32)]);
-    let settle = |members: &mut Vec<(KafkaSource, i32)>| {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            assert!(Instant::now() < deadline, "not settled");
-            for (source, owned) in &mut *members {
-                let each = &mut |input: Input<'_>| match input {
-                    Input::Assigned(_) => *owned += 1,
-                    Input::Revoked(_) | Input::Lost(_) => *owned -= 1,
-                    Input::Record(_) | Input::CaughtUp(_) => {}
-                };
-                source.poll(Duration::from_millis(10), each).unwrap();
-            }
-            let share = 4 / i32::try_from(members.len()).unwrap();
-            if members.iter().all(|(_, owned)| *owned == share) {
-                return;
-            }
+    for partition in 0..4 {
+        broker.produce("alerts", partition, &[MINUTE; 10]);
+    }
+    let mut members = Vec::from_iter([Member::join(&config)]);
+    settle(&mut members);
+    members.push(Member::join(&config));
+    settle(&mut members);
+    let mut leaver = members.remove(0);
+    for shard in &leaver.owned {
+        let done = COMMITTED + u64::from(shard.partition);
+        leaver.source.commit(shard, done);
+    }
+    leaver.source.close();
+    drop(leaver);
+    settle(&mut members);
+    for assignment in &members[0].assigned {
+        let done = COMMITTED + u64::from(assignment.shard.partition);
+        assert_eq!(assignment.committed, Some(done));
+    }
+}
+
+/// What is committed when a partition is handed over, plus its number.
+const COMMITTED: u64 = 1;
+
+struct Member {
+    source: KafkaSource,
+    owned: Vec<Shard>,
+    assigned: Vec<Assignment>,
+}
+
+impl Member {
+    fn join(config: &KafkaSourceConfig) -> Self {
+        Self {
+            source: KafkaSource::new(config.clone()).unwrap(),
+            owned: Vec::new(),
+            assigned: Vec::new(),
         }
-    };
-    settle(&mut members);
-    members.push((KafkaSource::new(config).unwrap(), 0));
-    settle(&mut members);
-    drop(members.remove(0));
-    settle(&mut members);
+    }
+
+    /// Takes what comes. Finishes and commits what goes, before it polls again.
+    fn poll(&mut self) {
+        let mut revoked = Vec::new();
+        let each = &mut |input: Input<'_>| match input {
+            Input::Assigned(assignment) => {
+                self.owned.push(assignment.shard.clone());
+                self.assigned.push(assignment.clone());
+            }
+            Input::Revoked(shard) => revoked.push(shard.clone()),
+            Input::Lost(shard) => panic!("lost {shard:?}"),
+            Input::Record(_) | Input::CaughtUp(_) => {}
+        };
+        self.source.poll(Duration::from_millis(10), each).unwrap();
+        for shard in revoked {
+            self.owned.retain(|one| *one != shard);
+            let done = COMMITTED + u64::from(shard.partition);
+            self.source.commit(&shard, done);
+        }
+    }
+}
+
+/// Polls until the four partitions are shared out evenly.
+fn settle(members: &mut [Member]) {
+    let share = 4 / members.len();
+    let deadline = Instant::now() + DEADLINE;
+    while members.iter().any(|member| member.owned.len() != share) {
+        assert!(Instant::now() < deadline, "not settled");
+        members.iter_mut().for_each(Member::poll);
+    }
 }
 
 #[test]

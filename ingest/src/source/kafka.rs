@@ -209,7 +209,10 @@ impl Source for KafkaSource {
             }
             wait = Duration::ZERO;
         }
-        busy |= self.rebalance(each)?;
+        // What has just been revoked must be committed by the caller before it is let go.
+        if self.leaving.is_none() {
+            busy |= self.rebalance(each)?;
+        }
         if silent > 1 {
             self.tick(each);
         }
