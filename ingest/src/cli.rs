@@ -47,6 +47,9 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Show a small outage from first alert to resolved incident
     Demo(DemoArgs),
+    /// Print the JSON Schema of what is written
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Check a file without using it
     #[command(subcommand)]
     Check(CheckCommand),
@@ -114,6 +117,13 @@ pub struct LogArgs {
     /// Form of log lines [default: logfmt]
     #[arg(long = "log.format", value_name = "FORMAT")]
     pub format: Option<LogFormat>,
+}
+
+/// Whose schema to print.
+#[derive(Subcommand, Clone, Copy, Debug)]
+pub enum SchemaCommand {
+    /// Of the incident record
+    Incident,
 }
 
 /// What to check.

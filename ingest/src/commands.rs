@@ -6,12 +6,12 @@ pub mod replay;
 pub mod run;
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use hypocenter_engine::Topology;
 
-use crate::cli::{CheckCommand, Command, CommonArgs, LogArgs};
+use crate::cli::{CheckCommand, Command, CommonArgs, LogArgs, SchemaCommand};
 use crate::config::{Config, Log};
 use crate::file_error::FileError;
 use crate::topology_file::TopologyFile;
@@ -70,8 +70,20 @@ pub fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(args),
         Command::Demo(args) => demo::demo(args),
+        Command::Schema(SchemaCommand::Incident) => print(&crate::record::schema()),
         Command::Check(CheckCommand::Config(args)) => check::configs(args, &mut io::stdout()),
         Command::Check(CheckCommand::Topology(args)) => check::topologies(args, &mut io::stdout()),
+    }
+}
+
+/// Writes text to standard output. A reader that has seen enough, such as `head`, is no fault.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Exit::Runtime,
+            format!("cannot write standard output: {error}"),
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Outbox {
     latency: Histogram<u64>,
     /// Causes of outputs handed over since they were last taken.
     sent: Vec<Cause>,
+    /// Outputs handed over that have not arrived.
+    outstanding: u64,
     failure: Option<SinkError>,
     rejected: u64,
 }
@@ -47,6 +49,7 @@ impl Outbox {
             counters: Snapshot::default(),
             latency: latency_histogram(),
             sent: Vec::new(),
+            outstanding: 0,
             failure: None,
             rejected: 0,
         }
@@ -78,6 +81,7 @@ impl Outbox {
 
     /// The causes of outputs handed over since the last call, one for each output and sink.
     pub fn take_sent(&mut self, each: &mut dyn FnMut(&Cause)) {
+        self.outstanding += self.sent.len() as u64;
         self.sent.drain(..).for_each(|cause| each(&cause));
     }
 
@@ -86,13 +90,24 @@ impl Outbox {
     /// # Errors
     /// [`SinkError`] when an output will never arrive.
     pub fn acknowledged(&mut self, each: &mut dyn FnMut(Cause)) -> Result<(), SinkError> {
+        let outstanding = &mut self.outstanding;
+        let mut arrived = |cause| {
+            *outstanding = outstanding.saturating_sub(1);
+            each(cause);
+        };
         for sink in &mut self.sinks {
-            sink.acknowledged(each)?;
+            sink.acknowledged(&mut arrived)?;
         }
         if let Some(dead_letters) = &mut self.dead_letters {
-            dead_letters.sink.acknowledged(each)?;
+            dead_letters.sink.acknowledged(&mut arrived)?;
         }
         Ok(())
+    }
+
+    /// Outputs that were handed over and have not arrived.
+    #[must_use]
+    pub fn outstanding(&self) -> u64 {
+        self.outstanding
     }
 
     /// Waits until all outputs have arrived, at most `timeout`. Whether they have.

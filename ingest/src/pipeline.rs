@@ -187,22 +187,17 @@ impl Pipeline {
     }
 
     fn drain(&mut self, source: &mut dyn Source) -> Result<(), PipelineError> {
-        let flushed = self.outbox.flush(DRAIN);
+        self.outbox.flush(DRAIN);
         self.settle(source)?;
         source.close();
         self.publish_metrics();
-        if flushed {
-            return Ok(());
+        match self.outbox.outstanding() {
+            0 => Ok(()),
+            outstanding => Err(PipelineError::Drain {
+                outstanding,
+                seconds: DRAIN.as_secs(),
+            }),
         }
-        let outstanding = self
-            .shards
-            .values_mut()
-            .map(|r| r.offsets().outstanding())
-            .sum();
-        Err(PipelineError::Drain {
-            outstanding,
-            seconds: DRAIN.as_secs(),
-        })
     }
 
     fn publish_metrics(&mut self) {

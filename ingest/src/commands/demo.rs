@@ -17,7 +17,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde::Deserialize;
 
-use super::{Exit, Failure, run};
+use super::{Exit, Failure, print, run};
 use crate::cli::DemoArgs;
 use crate::config::{Config, Input, KafkaInput, KafkaOutput, Log, LogLevel, Output};
 use crate::kafka_mock::EmbeddedCluster;
@@ -91,18 +91,6 @@ pub fn demo(args: &DemoArgs) -> Result<(), Failure> {
         colour,
     };
     print(&report.to_string())
-}
-
-/// A reader that has seen enough, such as `head`, is no fault.
-fn print(text: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
-            Exit::Runtime,
-            format!("cannot write standard output: {error}"),
-        )),
-        _ => Ok(()),
-    }
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {

@@ -1,0 +1,88 @@
+//! A replay gives the same bytes: twice, with another hash seed, in debug and in release, and
+//! however alerts are put into batches.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fmt::Write;
+use std::fs;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+mod common;
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").unwrap();
+            hex
+        })
+}
+
+/// The hash is committed, so the debug and the release build are held to the same one: this test
+/// runs in debug, and the gate compares the output of the release binary with the same file.
+#[test]
+fn the_same_recording_gives_the_committed_bytes() {
+    let golden = common::fixtures().join("golden/replay-prom-a.sha256");
+    let lines = common::stream("prom-a");
+    let replayed = common::replay(&lines, 0);
+    let hash = sha256(&replayed);
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&golden, format!("{hash}  -\n")).unwrap();
+    }
+    let committed = fs::read_to_string(&golden).unwrap();
+    assert_eq!(
+        committed,
+        format!("{hash}  -\n"),
+        "a change of behaviour: BLESS=1 if it is meant"
+    );
+    assert_eq!(hash, sha256(&common::replay(&lines, 0)), "twice");
+    for seed in [1, 42, u64::MAX] {
+        assert_eq!(
+            hash,
+            sha256(&common::replay(&lines, seed)),
+            "hash seed {seed}"
+        );
+    }
+}
+
+/// Records without the input positions, which count batches and not alerts.
+fn without_positions(records: &str) -> String {
+    let strip = |line: &str| {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        let provenance = record["provenance"].as_object_mut().unwrap();
+        provenance.remove("first");
+        provenance.remove("last");
+        record.to_string() + "\n"
+    };
+    records.lines().map(strip).collect()
+}
+
+/// The alerts of a recording in batches of at most `size`, each alert with its receive time.
+fn batched(lines: &str, size: usize) -> String {
+    let mut alerts = Vec::new();
+    for line in lines.lines() {
+        let request: Value = serde_json::from_str(line).unwrap();
+        let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
+        for alert in body.as_array().unwrap() {
+            let mut alert = alert.clone();
+            alert["ts_ms"] = json!((request["t"].as_f64().unwrap() * 1e3) as i64);
+            alerts.push(alert);
+        }
+    }
+    alerts
+        .chunks(size)
+        .map(|batch| json!(batch).to_string() + "\n")
+        .collect()
+}
+
+#[test]
+fn batches_of_1_7_and_64_give_the_same_records() {
+    let lines = common::stream("prom-a");
+    let one_by_one = without_positions(&common::replay(&batched(&lines, 1), 0));
+    assert!(one_by_one.lines().count() > 200);
+    for size in [7, 64] {
+        let together = without_positions(&common::replay(&batched(&lines, size), 0));
+        assert_eq!(sha256(&one_by_one), sha256(&together), "batches of {size}");
+    }
+}
