@@ -23,6 +23,9 @@ pub(crate) struct Match {
 #[derive(Debug, Default)]
 pub(crate) struct Matches {
     list: Vec<Match>,
+    /// By incident slot: the round in which it was met, and where in `list`.
+    met: Vec<(u32, u32)>,
+    round: u32,
 }
 
 impl Matches {
@@ -36,53 +39,53 @@ impl Matches {
         links: &[Link],
         onset: Timestamp,
     ) {
-        self.list.clear();
-        let spec = &model.policy.spec;
-        let limits = (spec.limits.members_max, spec.times.max_duration);
-        let alone = links
-            .iter()
-            .map(|l| l.weight + l.prior)
-            .max()
-            .unwrap_or_default();
+        self.begin(incidents.slots());
+        let alone = links.iter().map(|l| l.weight + l.prior).max().unwrap_or_default();
         for link in links {
             for &key in incidents.considering(tenant, link.root) {
-                let Some(incident) = incidents.get(key) else {
-                    continue;
-                };
-                let Some(root) = incident.hypotheses.get(link.root) else {
-                    continue;
-                };
+                let Some(incident) = incidents.get(key) else { continue };
+                let Some(root) = incident.hypotheses.get(link.root) else { continue };
                 let behind = root.likelihood - incident.hypotheses.best_likelihood();
-                let ratio = behind + link.weight - alone;
-                match self.list.iter_mut().find(|m| m.incident == key) {
-                    Some(found) => found.ratio = found.ratio.max(ratio),
-                    None => self.list.push(Match {
-                        incident: key,
-                        ratio,
-                        order: incident.order,
-                        limit: incident.refuses(onset, limits),
-                    }),
-                }
+                self.note(incident, behind + link.weight - alone);
             }
         }
+        let spec = &model.policy.spec;
+        let limits = (spec.limits.members_max, spec.times.max_duration);
         for found in &mut self.list {
-            let Some(incident) = incidents.get(found.incident) else {
-                continue;
-            };
-            if incident
-                .symptom(seen.subject.entity)
-                .is_some_and(|s| s.is_alerting())
-            {
+            let Some(incident) = incidents.get(found.incident) else { continue };
+            if incident.symptom(seen.subject.entity).is_some_and(|s| s.is_alerting()) {
                 // The entity is a member already: never worse than a root of its own.
                 found.ratio = found.ratio.max(Score::ZERO);
             }
             found.ratio += nearness(incident.gap(onset), spec.grouping.window);
+            found.limit = incident.refuses(onset, limits);
         }
-        self.list
-            .retain(|m| m.ratio >= model.policy.logs.join_ratio);
+        self.list.retain(|m| m.ratio >= model.policy.logs.join_ratio);
         // Of equals the newer incident.
-        self.list
-            .sort_by_key(|m| (std::cmp::Reverse(m.ratio), std::cmp::Reverse(m.order)));
+        self.list.sort_by_key(|m| (std::cmp::Reverse(m.ratio), std::cmp::Reverse(m.order)));
+    }
+
+    fn begin(&mut self, slots: usize) {
+        self.list.clear();
+        self.met.resize(slots.max(self.met.len()), (0, 0));
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 {
+            self.met.fill((0, 0));
+            self.round = 1;
+        }
+    }
+
+    /// Keeps the best ratio of each incident.
+    fn note(&mut self, incident: &Incident, ratio: Score) {
+        let met = &mut self.met[incident.key.slot as usize];
+        if met.0 == self.round {
+            let found = &mut self.list[met.1 as usize];
+            found.ratio = found.ratio.max(ratio);
+        } else {
+            *met = (self.round, self.list.len() as u32);
+            let (incident, order) = (incident.key, incident.order);
+            self.list.push(Match { incident, ratio, order, limit: None });
+        }
     }
 
     /// The incident to join; otherwise the limit that refused the best one.

@@ -102,6 +102,11 @@ impl Incidents {
         }
     }
 
+    /// How many slots there are; every key's slot is below.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(crate) fn find(&self, id: IncidentId) -> Option<&Incident> {
         self.by_id.get(&id).and_then(|&key| self.get(key))
     }
