@@ -40,11 +40,19 @@ impl Matches {
         onset: Timestamp,
     ) {
         self.begin(incidents.slots());
-        let alone = links.iter().map(|l| l.weight + l.prior).max().unwrap_or_default();
+        let alone = links
+            .iter()
+            .map(|l| l.weight + l.prior)
+            .max()
+            .unwrap_or_default();
         for link in links {
             for &key in incidents.considering(tenant, link.root) {
-                let Some(incident) = incidents.get(key) else { continue };
-                let Some(root) = incident.hypotheses.get(link.root) else { continue };
+                let Some(incident) = incidents.get(key) else {
+                    continue;
+                };
+                let Some(root) = incident.hypotheses.get(link.root) else {
+                    continue;
+                };
                 let behind = root.likelihood - incident.hypotheses.best_likelihood();
                 self.note(incident, behind + link.weight - alone);
             }
@@ -52,17 +60,24 @@ impl Matches {
         let spec = &model.policy.spec;
         let limits = (spec.limits.members_max, spec.times.max_duration);
         for found in &mut self.list {
-            let Some(incident) = incidents.get(found.incident) else { continue };
-            if incident.symptom(seen.subject.entity).is_some_and(|s| s.is_alerting()) {
+            let Some(incident) = incidents.get(found.incident) else {
+                continue;
+            };
+            if incident
+                .symptom(seen.subject.entity)
+                .is_some_and(|s| s.is_alerting())
+            {
                 // The entity is a member already: never worse than a root of its own.
                 found.ratio = found.ratio.max(Score::ZERO);
             }
             found.ratio += nearness(incident.gap(onset), spec.grouping.window);
             found.limit = incident.refuses(onset, limits);
         }
-        self.list.retain(|m| m.ratio >= model.policy.logs.join_ratio);
+        self.list
+            .retain(|m| m.ratio >= model.policy.logs.join_ratio);
         // Of equals the newer incident.
-        self.list.sort_by_key(|m| (std::cmp::Reverse(m.ratio), std::cmp::Reverse(m.order)));
+        self.list
+            .sort_by_key(|m| (std::cmp::Reverse(m.ratio), std::cmp::Reverse(m.order)));
     }
 
     fn begin(&mut self, slots: usize) {
@@ -84,7 +99,12 @@ impl Matches {
         } else {
             *met = (self.round, self.list.len() as u32);
             let (incident, order) = (incident.key, incident.order);
-            self.list.push(Match { incident, ratio, order, limit: None });
+            self.list.push(Match {
+                incident,
+                ratio,
+                order,
+                limit: None,
+            });
         }
     }
 
