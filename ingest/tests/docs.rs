@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 
 /// Folders that a path in the text may start with.
 const FOLDERS: [&str; 6] = [
-    "engine/", "ingest/", "bench/", "fixtures/", "scripts/", "docs/",
+    "engine/",
+    "ingest/",
+    "bench/",
+    "fixtures/",
+    "scripts/",
+    "docs/",
 ];
 
 fn root() -> PathBuf {
