@@ -119,6 +119,45 @@ fn the_architecture_opens_with_five_files() {
     }
 }
 
+/// The first fenced block of a language.
+fn block<'t>(text: &'t str, language: &str) -> &'t str {
+    let (_, rest) = text
+        .split_once(&format!("```{language}\n"))
+        .expect("a block");
+    rest.split_once("```").expect("its end").0
+}
+
+#[test]
+fn the_record_is_described_as_it_is() {
+    let text = fs::read_to_string(root().join("docs/record.md")).expect("text");
+    let example: serde_json::Value = serde_json::from_str(block(&text, "json")).expect("JSON");
+    let schema: serde_json::Value =
+        serde_json::from_str(&hypocenter::record::schema()).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let faults: Vec<String> = validator
+        .iter_errors(&example)
+        .map(|fault| format!("{}: {fault}", fault.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let fields = schema["properties"].as_object().expect("fields");
+    let untold: Vec<&String> = fields
+        .keys()
+        .filter(|field| !text.contains(&format!("`{field}`")))
+        .collect();
+    assert!(untold.is_empty(), "not in docs/record.md: {untold:?}");
+}
+
+#[test]
+fn configurations_in_documents_are_valid() {
+    for (document, number) in [("README.md", 1), ("docs/configuration.md", 0)] {
+        let text = fs::read_to_string(root().join(document)).expect("text");
+        let blocks: Vec<&str> = text.split("```yaml\n").skip(1).collect();
+        let yaml = blocks[number].split_once("```").expect("its end").0;
+        let problems = hypocenter::config::Config::parse(yaml).err();
+        assert_eq!(problems, None, "{document}: {yaml}");
+    }
+}
+
 #[test]
 fn paths_and_links_are_found() {
     let text = prose("a `engine/src/x.rs` b [c](docs/d.md#e)\n```\n`docs/no`\n```\n`docs/*.md`");
