@@ -1,5 +1,10 @@
 //! The shape of the code: what depends on what, and what the core may not touch.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test of the sources reads them"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Which alerts belong together: E8 to E13.
 
-use hypocenter_engine::*;
+use hypocenter_engine::{Limit, Span};
 
 use super::*;
 
@@ -222,7 +222,7 @@ fn e10_a_full_incident_takes_no_more() {
     );
     let views = player.engine.incidents();
     let refused: Vec<_> = views.filter_map(|view| view.degraded().refused).collect();
-    assert_eq!(refused, [hypocenter_engine::Limit::Members]);
+    assert_eq!(refused, [Limit::Members]);
 }
 
 /// The older id survives.

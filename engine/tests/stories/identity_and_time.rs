@@ -1,6 +1,6 @@
 //! Identity, deduplication and time: E1 to E7.
 
-use hypocenter_engine::*;
+use hypocenter_engine::Span;
 
 use super::*;
 

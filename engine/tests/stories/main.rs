@@ -11,7 +11,7 @@ mod ranking_and_limits;
 #[path = "../support/mod.rs"]
 mod support;
 
-use hypocenter_engine::{Breach, PolicySpec, Side, Span, Status};
+use hypocenter_engine::{Breach, PolicySpec, Side, Status};
 
 use support::{Event, Player, graph, policy};
 
