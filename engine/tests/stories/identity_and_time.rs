@@ -450,3 +450,66 @@ fn e7_what_is_due_is_decided_as_of_its_deadline() {
     };
     assert_eq!(records(&player), records(&late));
 }
+
+/// A known limit: a suppressed episode stays out for as long as it fires, also when the hold is
+/// long over. Its next episode is placed.
+#[test]
+fn e4_an_alert_that_flapped_and_then_stays_is_in_no_incident() {
+    check_with(
+        "web>shop shop>db",
+        "
+        0 fire DiskFull db
+        10 resolve DiskFull db
+        20 fire DiskFull db
+        30 resolve DiskFull db
+        40 fire DiskFull db end=2000
+        1900 fire DiskFull db start=40 end=4000
+        3000 resolve DiskFull db start=40
+        3001 fire DiskFull db
+        ",
+        |spec| spec.times.flap_hold = Span::from_secs(60),
+        "
+        0 opened #1 DiskFull@db[0]
+        0 published #1 v1 open root=db firing=1/1
+        10 resolved DiskFull@db[0]
+        20 joined #1 DiskFull@db[20]
+        20 published #1 v2 open root=db firing=1/1
+        30 resolved DiskFull@db[20]
+        40 suppressed DiskFull@db[40] flapping
+        60 settled #1
+        60 published #1 v3 settled root=db firing=0/1
+        150 closed #1
+        150 published #1 v4 resolved root=db firing=0/1
+        1900 repeated DiskFull@db[40]
+        3000 resolved DiskFull@db[40]
+        3001 opened #2 DiskFull@db[3001]
+        3001 published #2 v1 open root=db firing=1/1
+        ",
+    );
+}
+
+/// E1 holds at a price: the same alert may be in two incidents, though it fires in one of them.
+/// A known limit of the window, which counts from the last new evidence.
+#[test]
+fn e4_a_refire_after_the_window_opens_another_incident() {
+    check(
+        "web>shop shop>db",
+        "
+        0 fire DiskFull db
+        1 fire LatencyHigh shop
+        50 resolve DiskFull db
+        100 fire DiskFull db
+        ",
+        "
+        0 opened #1 DiskFull@db[0]
+        0 published #1 v1 open root=db firing=1/1
+        1 joined #1 LatencyHigh@shop[1]
+        1 published #1 v2 open root=db firing=2/2
+        50 resolved DiskFull@db[0]
+        60 settled #1
+        60 published #1 v3 settled root=db firing=1/2
+        100 opened #2 DiskFull@db[100]
+        100 published #2 v1 open root=db firing=1/1
+        ",
+    );
+}
