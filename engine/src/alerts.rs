@@ -58,6 +58,8 @@ pub(crate) struct Alert {
     pub(crate) flapping_until: Timestamp,
     /// When the timer for this alert goes off.
     pub(crate) timer_at: Timestamp,
+    /// Its latest place in the queue for eviction.
+    pub(crate) resolved_nr: u64,
 }
 
 impl Alert {
@@ -108,8 +110,10 @@ pub(crate) struct Alerts {
     index: Map<u64, u32>,
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Resolved alerts in the order in which they were, for eviction. May hold stale keys.
-    resolved: VecDeque<AlertKey>,
+    /// Resolved alerts in the order in which they were, for eviction. May hold stale entries:
+    /// an alert's valid one has its `resolved_nr`.
+    resolved: VecDeque<(AlertKey, u64)>,
+    next_resolved_nr: u64,
     live: u32,
 }
 
@@ -127,6 +131,7 @@ impl Alerts {
             slots: Vec::new(),
             free: Vec::new(),
             resolved: VecDeque::new(),
+            next_resolved_nr: 0,
             live: 0,
         }
     }
@@ -199,26 +204,61 @@ impl Alerts {
 
     /// Notes that an alert is resolved: it may be evicted when the table is full.
     pub(crate) fn note_resolved(&mut self, key: AlertKey) {
-        self.resolved.push_back(key);
-        // Stale keys are dropped here, so that the queue stays as short as the table.
-        if self.resolved.len() > 64 && self.resolved.len() > 2 * self.slots.len() {
-            let slots = &self.slots;
-            self.resolved.retain(|key| {
-                let slot = &slots[key.slot as usize];
-                slot.generation == key.generation
-                    && slot.alert.as_ref().is_some_and(|alert| !alert.is_firing())
-            });
+        self.next_resolved_nr += 1;
+        let nr = self.next_resolved_nr;
+        if let Some(alert) = self.get_mut(key) {
+            alert.resolved_nr = nr;
         }
+        self.resolved.push_back((key, nr));
+        // Stale entries are dropped here, so that the queue stays about as short as the table.
+        if self.resolved.len() > 64 && self.resolved.len() > 2 * self.slots.len() {
+            let mut resolved = std::mem::take(&mut self.resolved);
+            resolved.retain(|&entry| self.is_queued(entry));
+            self.resolved = resolved;
+        }
+    }
+
+    fn is_queued(&self, (key, nr): (AlertKey, u64)) -> bool {
+        self.get(key)
+            .is_some_and(|alert| !alert.is_firing() && alert.resolved_nr == nr)
     }
 
     /// The resolved alert that has been so for longest.
     pub(crate) fn evictable(&mut self) -> Option<AlertKey> {
-        while let Some(key) = self.resolved.pop_front() {
-            if self.get(key).is_some_and(|alert| !alert.is_firing()) {
-                return Some(key);
+        while let Some(entry) = self.resolved.pop_front() {
+            if self.is_queued(entry) {
+                return Some(entry.0);
             }
         }
         None
+    }
+
+    /// All alerts, in no useful order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (AlertKey, &Alert)> {
+        self.slots.iter().enumerate().filter_map(|(at, slot)| {
+            let key = AlertKey {
+                slot: at as u32,
+                generation: slot.generation,
+            };
+            slot.alert.as_ref().map(|alert| (key, alert))
+        })
+    }
+
+    /// Asserts that the table's parts agree.
+    pub(crate) fn check(&self) {
+        let live = self.live as usize;
+        assert_eq!(self.iter().count(), live, "alerts are counted");
+        assert_eq!(self.index.len(), live, "every alert is indexed");
+        assert_eq!(self.slots.len(), live + self.free.len(), "free slots");
+        for (key, alert) in self.iter() {
+            assert_eq!(self.find(alert.hash), Some(key), "an alert is found");
+            assert!(
+                alert.is_firing() || self.resolved.contains(&(key, alert.resolved_nr)),
+                "a resolved alert can be evicted"
+            );
+        }
+        let bound = 64.max(2 * self.slots.len());
+        assert!(self.resolved.len() <= bound, "the queue is bounded");
     }
 
     pub(crate) fn len(&self) -> u32 {

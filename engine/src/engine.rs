@@ -1,6 +1,7 @@
 //! The engine: all control flow, and no arithmetic. Stages are called from here and never call
 //! each other or back.
 
+mod check;
 mod footprint;
 mod known;
 mod passing;
@@ -108,11 +109,11 @@ impl Engine {
         decisions: &mut Decisions,
     ) {
         while self.advance(now, decisions) == Progress::More {}
-        self.begin_step();
         if now < self.now {
             self.stats.clock_clamped += 1;
         }
         self.now = self.now.max(now);
+        self.begin_step(self.now);
         self.seq = seq;
         self.stats.events += 1;
         let hash = self
@@ -134,7 +135,7 @@ impl Engine {
     /// Decides what is due by `now`, up to and including one published version. Calling it early
     /// or twice is harmless.
     pub fn advance(&mut self, now: Timestamp, decisions: &mut Decisions) -> Progress {
-        self.begin_step();
+        self.begin_step(now.max(self.now));
         while let Some((at, owner)) = self.timers.take_due(now) {
             // What falls due is decided as of its deadline, however late the call.
             self.now = self.now.max(at);
@@ -242,8 +243,8 @@ impl Engine {
 }
 
 impl Engine {
-    /// Forgets incidents that ended long enough ago, or early when the table is full.
-    fn begin_step(&mut self) {
+    /// Forgets incidents that ended long enough before `now`, or early when the table is full.
+    fn begin_step(&mut self, now: Timestamp) {
         let (times, max) = (
             self.world.policy.spec.times,
             self.world.policy.spec.limits.incidents_max,
@@ -253,7 +254,7 @@ impl Engine {
                 .incidents
                 .get(key)
                 .map_or(Timestamp::MIN, |i| i.updated);
-            if self.now.since(ended) <= times.retain_for && self.incidents.len() < max {
+            if now.since(ended) <= times.retain_for && self.incidents.len() < max {
                 break;
             }
             self.ended.pop_front();

@@ -86,8 +86,9 @@ impl Incident {
         for link in links {
             self.rescore(model, link.root);
         }
-        self.hypotheses
-            .settle(self.candidate, &mut turnover.dropped);
+        // Before there is a candidate the first alert's own entity is one, whatever its price.
+        let keep = self.candidate.unwrap_or(entity);
+        self.hypotheses.settle(Some(keep), &mut turnover.dropped);
     }
 
     /// Adds a root to the table, with what the symptoms so far say of it.
@@ -98,24 +99,30 @@ impl Incident {
         (prior, likelihood): (Score, Score),
         nameable: bool,
     ) {
-        let own = self.symptom(entity);
-        let explained = self
-            .symptoms_above(model, entity)
-            .map(|(at, hops)| self.symptoms[at].explained_by(model, own, hops))
-            .sum();
-        let complaining = self
-            .symptoms_above(model, entity)
-            .filter(|&(_, hops)| hops == 1)
-            .count();
+        let claim = self.symptom(entity).map_or(Score::ZERO, |s| s.claim);
+        let (explained, complaining) = self.figures(model, entity);
         self.hypotheses.push(Hypothesis {
             entity,
             prior,
-            likelihood: likelihood + own.map_or(Score::ZERO, |symptom| symptom.claim),
+            likelihood: likelihood + claim,
             explained,
-            complaining: complaining as u32,
+            complaining,
             score: Score::WORST,
             nameable,
         });
+    }
+
+    /// What a root explains of all symptoms above it, and how many direct dependents complain:
+    /// the figures that [`Hypothesis`] keeps up to date by differences.
+    pub(crate) fn figures(&self, model: Model<'_>, entity: Entity) -> (Score, u32) {
+        let own = self.symptom(entity);
+        let mut explained = Score::ZERO;
+        let mut complaining = 0;
+        for (at, hops) in self.symptoms_above(model, entity) {
+            explained += self.symptoms[at].explained_by(model, own, hops);
+            complaining += u32::from(hops == 1);
+        }
+        (explained, complaining)
     }
 
     /// The grouping's side of a new rule: how well each root explains it, and what it claims.
@@ -158,8 +165,10 @@ impl Incident {
         change(&mut self.symptoms[at]);
         self.add_explained(model, at, audible, |sum, part| sum + part);
         if !was_alerting && self.symptoms[at].is_alerting() {
-            for &node in model.dependencies(self.symptoms[at].entity) {
-                if let Some(root) = self.hypotheses.get_mut(Entity::inside(node)) {
+            let node = self.symptoms[at].entity.node();
+            let reach = node.map_or(&[][..], |node| model.walks.reach(node));
+            for entry in reach.iter().filter(|r| r.relation == Relation::Below(1)) {
+                if let Some(root) = self.hypotheses.get_mut(Entity::inside(entry.root)) {
                     root.complaining += 1;
                 }
             }
@@ -264,14 +273,19 @@ impl Incident {
         let Some(&root) = self.hypotheses.get(entity) else {
             return;
         };
-        let terms = self.terms(model, &root);
-        let score = if root.nameable && terms.speaks() {
+        let score = self.score_of(model, &root);
+        if let Some(root) = self.hypotheses.get_mut(entity) {
+            root.score = score;
+        }
+    }
+
+    /// The score of a root: the sum of its terms, if anything speaks for it.
+    pub(crate) fn score_of(&self, model: Model<'_>, root: &Hypothesis) -> Score {
+        let terms = self.terms(model, root);
+        if root.nameable && terms.speaks() {
             terms.total()
         } else {
             Score::WORST
-        };
-        if let Some(root) = self.hypotheses.get_mut(entity) {
-            root.score = score;
         }
     }
 

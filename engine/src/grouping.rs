@@ -3,7 +3,7 @@
 
 use crate::incident::{Incident, IncidentKey};
 use crate::incidents::Incidents;
-use crate::limits::Limit;
+use crate::limits::{LIVE_PER_ENTITY_MAX, Limit};
 use crate::model::{Link, Model, Observation};
 use crate::score::{Score, ln};
 use crate::symbol::Symbol;
@@ -63,11 +63,13 @@ impl Matches {
             let Some(incident) = incidents.get(found.incident) else {
                 continue;
             };
-            if incident
-                .symptom(seen.subject.entity)
-                .is_some_and(|s| s.is_alerting())
+            let own = incident.symptom(seen.subject.entity);
+            let group = seen.subject.fallback;
+            if own.is_some_and(|s| s.is_alerting())
+                || group.is_some_and(|group| incident.hypotheses.get(group).is_some())
             {
-                // The entity is a member already: never worse than a root of its own.
+                // The entity is a member already, or the labels that the policy groups by are
+                // those of a member: never worse than a root of its own.
                 found.ratio = found.ratio.max(Score::ZERO);
             }
             found.ratio += nearness(incident.gap(onset), spec.grouping.window);
@@ -118,12 +120,12 @@ impl Matches {
 
     /// The runners-up of `joined`, which may turn out to be the same incident.
     pub(crate) fn others(&self, joined: IncidentKey) -> impl Iterator<Item = IncidentKey> {
-        const MERGE_ATTEMPTS: usize = 3;
+        // A cause that comes last may have as many incidents of its symptoms as a root leads to.
         self.list
             .iter()
             .map(|m| m.incident)
             .filter(move |&key| key != joined)
-            .take(MERGE_ATTEMPTS)
+            .take(LIVE_PER_ENTITY_MAX)
     }
 }
 

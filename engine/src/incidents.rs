@@ -138,6 +138,19 @@ impl Incidents {
         }
     }
 
+    /// Asserts that the table's parts agree.
+    pub(crate) fn check(&self) {
+        let live = self.live as usize;
+        assert_eq!(self.iter().count(), live, "incidents are counted");
+        assert_eq!(self.by_id.len(), live, "every id is indexed");
+        assert_eq!(self.slots.len(), live + self.free.len(), "free slots");
+        for incident in self.iter() {
+            let (key, id) = (incident.key, incident.id);
+            assert_eq!(self.by_id.get(&id), Some(&key), "{id} is found");
+            assert!(self.get(key).is_some(), "{id} stands in its slot");
+        }
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.live
     }

@@ -408,14 +408,15 @@ mod tests {
         spec.grouping.decay = 1.0;
         spec.ranking.temperature = f64::NAN;
         spec.limits.alerts_max = 0;
+        spec.ranking.strength_base = 0.0;
         spec.mapping.0.push(MappingRule::default());
         let errors = Policy::new(spec).expect_err("invalid");
         let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!(text.len(), 4, "{text:?}");
+        assert_eq!(text.len(), 5, "{text:?}");
         assert_eq!(
             text[0],
             "grouping.decay is 1, allowed is more than 0, less than 1"
         );
-        assert!(text[3].contains("mapping rule \"6\""), "{text:?}");
+        assert!(text[4].contains("mapping rule \"6\""), "{text:?}");
     }
 }

@@ -110,7 +110,8 @@ impl Subject {
         }
     }
 
-    fn symbols(&self) -> impl Iterator<Item = Symbol> {
+    /// The texts it names.
+    pub(crate) fn symbols(&self) -> impl Iterator<Item = Symbol> {
         let named = |entity: Option<Entity>| entity.and_then(Entity::symbol);
         [
             self.entity.symbol(),

@@ -87,6 +87,29 @@ impl Symbols {
         &self.slots[symbol.0 as usize].text
     }
 
+    /// Asserts that each text is held as often as `holders` says, by the number of its symbol.
+    pub(crate) fn check(&self, holders: &[u32]) {
+        let mut bytes = 0;
+        for (at, slot) in self.slots.iter().enumerate() {
+            let expected = holders.get(at).copied().unwrap_or_default();
+            assert_eq!(slot.holders, expected, "holders of {:?}", slot.text);
+            bytes += slot.text.len();
+            let known = self
+                .index
+                .get(&slot.text)
+                .map(|&found| found as usize == at);
+            if slot.holders > 0 {
+                assert_eq!(known, Some(true), "{:?} is found", slot.text);
+            }
+        }
+        assert!(
+            holders.len() <= self.slots.len(),
+            "a symbol is in the table"
+        );
+        assert_eq!(self.bytes, bytes, "bytes of text");
+        assert_eq!(self.index.len(), self.len(), "each text stands once");
+    }
+
     /// How many distinct texts are held.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

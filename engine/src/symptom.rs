@@ -209,6 +209,18 @@ impl Symptom {
         })
     }
 
+    /// Asserts that its lists are bounded and point at members.
+    pub(crate) fn check(&self, members: usize) {
+        assert!(self.shown_by.iter().all(|&at| (at as usize) < members));
+        let longest = [
+            self.callers.len(),
+            self.callees.len(),
+            self.delays.len(),
+            self.rules.len(),
+        ];
+        assert!(longest.iter().all(|&len| len <= PER_SYMPTOM_MAX));
+    }
+
     /// What this entity's symptom asks its dependencies to explain, at most.
     pub(crate) fn asks(&self, model: Model<'_>) -> Score {
         let weights = &model.policy.spec.weights;

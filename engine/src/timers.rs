@@ -70,6 +70,12 @@ impl Timers {
         self.heap.peek().map(|Reverse(entry)| entry.at)
     }
 
+    /// Whether a deadline is set; [`Timestamp::MAX`] is "never" and needs none. O(n).
+    pub(crate) fn has(&self, at: Timestamp, owner: Owner) -> bool {
+        let is = |Reverse(entry): &Reverse<Entry>| entry.at == at && entry.owner == owner;
+        at == Timestamp::MAX || self.heap.iter().any(is)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }

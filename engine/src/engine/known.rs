@@ -26,23 +26,49 @@ impl Engine {
                 // An explicit end is never shortened by another firing event.
                 if *old_timeout || until > *old {
                     (*old, *old_timeout) = (until, timeout);
+                    if until < alert.timer_at {
+                        self.arm_alert(key, until);
+                    }
                 }
                 self.note_repeat(key, event, decisions);
             }
-            State::Resolved { at } if starts_at > *at => {
-                self.begin_episode(key, event, starts_at, decisions);
-            }
-            state @ State::Resolved { .. } => {
-                // It goes on: a replica still sees it, or the resolve overtook it.
-                *state = State::Firing { until, timeout };
-                let (place, at) = (alert.place, until);
-                self.arm_alert(key, at);
-                if let Place::Member(incident, member) = place {
-                    self.member_fires_again(incident, member);
+            &mut State::Resolved { at } => {
+                let begins = starts_at > at && starts_at != alert.starts_at;
+                let over = |incident| {
+                    let incident = self.incidents.get(incident);
+                    incident.is_none_or(|incident| incident.phase.is_final())
+                };
+                match alert.place {
+                    // What fires belongs to an incident that lives.
+                    Place::Member(incident, _) if begins || over(incident) => {
+                        self.begin_episode(key, event, starts_at, decisions);
+                    }
+                    Place::Suppressed(_) if begins => {
+                        self.begin_episode(key, event, starts_at, decisions);
+                    }
+                    place => self.go_on(key, place, event, decisions),
                 }
-                self.note_repeat(key, event, decisions);
             }
         }
+    }
+
+    /// A replica still sees it, or the resolve overtook it.
+    fn go_on(
+        &mut self,
+        key: AlertKey,
+        place: Place,
+        event: &AlertEvent<'_>,
+        decisions: &mut Decisions,
+    ) {
+        let (until, timeout) = self.end_of(event);
+        if let Some(alert) = self.alerts.get_mut(key) {
+            alert.state = State::Firing { until, timeout };
+        }
+        self.arm_alert(key, until);
+        if let Place::Member(incident, member) = place {
+            self.member_fires_again(incident, member);
+        }
+        self.note_repeat(key, event, decisions);
     }
 
     pub(super) fn resolve_known(

@@ -63,6 +63,7 @@ impl Engine {
             onsets: VecDeque::new(),
             flapping_until: Timestamp::MIN,
             timer_at: Timestamp::MAX,
+            resolved_nr: 0,
         });
         self.arm_alert(key, until);
         let chronic = self.now.since(starts_at) > self.world.policy.spec.times.chronic_after;

@@ -2,6 +2,7 @@
 
 use super::{PolicyError, PolicySpec};
 use crate::kind::Kind;
+use crate::score::Score;
 
 /// Collects what is out of bounds.
 struct Check {
@@ -105,7 +106,6 @@ fn ranking(spec: &PolicySpec, check: &mut Check) {
         "0 to 20",
     );
     for (field, x) in [
-        ("ranking.strength_base", r.strength_base),
         ("ranking.strength_per_ln", r.strength_per_ln),
         ("ranking.starved_weight", r.starved_weight),
         ("ranking.slack", r.slack),
@@ -115,14 +115,14 @@ fn ranking(spec: &PolicySpec, check: &mut Check) {
     ] {
         check.within(field, x, (0.0..=100.0).contains(&x), "0 to 100");
     }
-    for x in r.strength_by_severity {
-        let ok = x > 0.0 && x <= 100.0;
-        check.within(
-            "ranking.strength_by_severity",
-            x,
-            ok,
-            "more than 0, at most 100",
-        );
+    // An alert without strength would speak for nobody, and leave an incident without candidate.
+    let base = ("ranking.strength_base", r.strength_base);
+    let by_severity = r
+        .strength_by_severity
+        .map(|x| ("ranking.strength_by_severity", x));
+    for (field, x) in [base].into_iter().chain(by_severity) {
+        let ok = x <= 100.0 && Score::from_f64(x) > Score::ZERO;
+        check.within(field, x, ok, "more than 0, at most 100");
     }
     let max = r.strength_max;
     let ok = max >= r.strength_base && max <= 100.0;
