@@ -23,10 +23,8 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
 }
@@ -56,10 +54,7 @@ fn labels(number: usize) -> Vec<(String, String)> {
         pair("alertname", format!("HighLatency{}", number / ENTITIES)),
         pair("cluster", "eu-1".to_owned()),
         pair("container", "app".to_owned()),
-        pair(
-            "instance",
-            format!("10.0.{}.{}:9090", number / 256 % 256, number % 256),
-        ),
+        pair("instance", format!("10.0.{}.{}:9090", number / 256 % 256, number % 256)),
         pair("job", "kubernetes-pods".to_owned()),
         pair("namespace", "shop".to_owned()),
         pair("pod", format!("pod-{number:06}-x7k2p")),
@@ -74,32 +69,22 @@ fn with_event<R>(
     at: Timestamp,
     f: impl FnOnce(&AlertEvent<'_>) -> R,
 ) -> R {
-    let mut pairs: Vec<(&str, &str)> = labels
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let mut pairs: Vec<(&str, &str)> =
+        labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let labels = Labels::canonical(&mut pairs, &LabelLimits::default()).expect("valid");
     let (starts_at, status) = (Some(at), Some(Status::Firing));
-    f(&AlertEvent {
-        labels,
-        starts_at,
-        ends_at: None,
-        status,
-        breach: None,
-    })
+    f(&AlertEvent { labels, starts_at, ends_at: None, status, breach: None })
 }
 
 fn engine(topology: &Topology) -> Engine {
-    Engine::new(Policy::default(), topology.clone(), 0, HashSeed(7))
+    Engine::new(Policy::default(), topology.clone(), "test/0", HashSeed(7))
 }
 
 /// One alert of about 600 bytes as Prometheus sends it.
 fn body(alerts: usize) -> Vec<u8> {
     let alert = |number: usize| {
-        let labels: Vec<String> = labels(number)
-            .iter()
-            .map(|(n, v)| format!("\"{n}\":\"{v}\""))
-            .collect();
+        let labels: Vec<String> =
+            labels(number).iter().map(|(n, v)| format!("\"{n}\":\"{v}\"")).collect();
         format!(
             "{{\"annotations\":{{\"summary\":\"p99 latency of {} is 1.52s\",\"value\":\"1.52\",\
              \"threshold\":\">1\"}},\"endsAt\":\"2026-11-22T06:34:24.785Z\",\
@@ -144,10 +129,7 @@ fn repeat(c: &mut Criterion) {
     for (number, alert) in all.iter().enumerate() {
         let at = start().plus(Span::from_millis(number as u64 * 86_400_000 / LIVE as u64));
         with_event(alert, at, |event| {
-            let event = AlertEvent {
-                ends_at: Some(Timestamp::MAX),
-                ..*event
-            };
+            let event = AlertEvent { ends_at: Some(Timestamp::MAX), ..*event };
             out.clear();
             live.apply(Seq(number as u64), &event, at, &mut out);
         });
@@ -175,28 +157,23 @@ fn new(c: &mut Criterion) {
     let (topology, all) = (topology(), (0..LIVE).map(labels).collect::<Vec<_>>());
     let mut out = Decisions::new();
     let mut group = c.benchmark_group("engine");
-    group
-        .throughput(Throughput::Elements(STORM as u64))
-        .sample_size(20);
-    group.bench_function(
-        format!("new, storm of {STORM} on {ENTITIES} entities"),
-        |b| {
-            b.iter_batched(
-                || (engine(&topology), Numbers(3)),
-                |(mut engine, mut numbers)| {
-                    for number in 0..STORM {
-                        let at = start().plus(Span::from_millis(number as u64 * 10));
-                        with_event(&all[numbers.below(LIVE)], at, |event| {
-                            out.clear();
-                            engine.apply(Seq(number as u64), event, at, &mut out);
-                        });
-                    }
-                    engine
-                },
-                BatchSize::LargeInput,
-            );
-        },
-    );
+    group.throughput(Throughput::Elements(STORM as u64)).sample_size(20);
+    group.bench_function(format!("new, storm of {STORM} on {ENTITIES} entities"), |b| {
+        b.iter_batched(
+            || (engine(&topology), Numbers(3)),
+            |(mut engine, mut numbers)| {
+                for number in 0..STORM {
+                    let at = start().plus(Span::from_millis(number as u64 * 10));
+                    with_event(&all[numbers.below(LIVE)], at, |event| {
+                        out.clear();
+                        engine.apply(Seq(number as u64), event, at, &mut out);
+                    });
+                }
+                engine
+            },
+            BatchSize::LargeInput,
+        );
+    });
     group.finish();
 }
 
@@ -205,9 +182,7 @@ fn expiry(c: &mut Criterion) {
     let (topology, all) = (topology(), (0..STORM).map(labels).collect::<Vec<_>>());
     let mut out = Decisions::new();
     let mut group = c.benchmark_group("engine");
-    group
-        .throughput(Throughput::Elements(STORM as u64))
-        .sample_size(20);
+    group.throughput(Throughput::Elements(STORM as u64)).sample_size(20);
     group.bench_function(format!("expiry of {STORM}"), |b| {
         b.iter_batched(
             || {

@@ -60,29 +60,18 @@ enum Command {
 /// When data or predictions cannot be read, or the output cannot be written.
 pub fn run() -> Result<()> {
     let text = match Cli::parse().command {
-        Command::Score {
-            cases,
-            storms,
-            split,
-            predictions,
-        } => {
+        Command::Score { cases, storms, split, predictions } => {
             let data = read(cases.as_deref(), storms.as_deref(), split)?;
             score(&data, predictions.as_deref())?
         }
-        Command::ScorePredictions {
-            cases,
-            split,
-            predictions,
-        } => {
+        Command::ScorePredictions { cases, split, predictions } => {
             let data = Data::read(&cases, split)?;
             let given = Predictions::read(&predictions, &data)?;
             table::details(&data, &given)?
         }
     };
     let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .context("write to standard output")
+    stdout.write_all(text.as_bytes()).context("write to standard output")
 }
 
 /// Sets from `cases` and storms from `storms`, or both from the project's archive.
@@ -126,10 +115,8 @@ fn score(data: &Data, write_to: Option<&Path>) -> Result<String> {
         (Some(_), None) => bail!("--predictions: this build has no engine to make predictions"),
         (None, _) => {}
     }
-    let mut parts = vec![
-        table::ranking(data, given.as_ref())?,
-        table::grouping(data, given.as_ref())?,
-    ];
+    let mut parts =
+        vec![table::ranking(data, given.as_ref())?, table::grouping(data, given.as_ref())?];
     if let Some(given) = &given {
         parts.push(table::details(data, given)?);
     }

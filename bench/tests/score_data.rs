@@ -1,8 +1,5 @@
 //! Reading data and predictions, and what is said when they are not as they should be.
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -33,23 +30,14 @@ fn write(path: &Path, text: &str) {
 fn make(root: &Path) {
     let event = r#"{"ts_ms":1000,"status":"firing","labels":{"service":"db"},"annotations":{"value":"2","threshold":">1"},"startsAt":"1970-01-01T00:00:01Z","fingerprint":"aa"}"#;
     let topology = r#"{"nodes":["web","db"],"edges":[{"from":"web","to":"db"}]}"#;
-    write(
-        &root.join("shop/split.json"),
-        r#"{"dev":["one"],"heldout":[]}"#,
-    );
+    write(&root.join("shop/split.json"), r#"{"dev":["one"],"heldout":[]}"#);
     write(&root.join("shop/one/alerts.jsonl"), event);
     write(&root.join("shop/one/topology.json"), topology);
-    write(
-        &root.join("shop/one/truth.json"),
-        r#"{"root_causes":["db"],"fault_kind":"cpu"}"#,
-    );
+    write(&root.join("shop/one/truth.json"), r#"{"root_causes":["db"],"fault_kind":"cpu"}"#);
     let storm = root.join("storms/squall");
     write(&storm.join("alerts.jsonl"), event);
     write(&storm.join("topology.json"), topology);
-    write(
-        &storm.join("truth.json"),
-        r#"{"incidents":[{"id":"inc-0","root_causes":["db"]}]}"#,
-    );
+    write(&storm.join("truth.json"), r#"{"incidents":[{"id":"inc-0","root_causes":["db"]}]}"#);
     let row = |fingerprint: &str, service: &str| {
         format!(
             r#"{{"fingerprint":"{fingerprint}","startsAt":"1970-01-01T00:00:01Z","service":"{service}","label":"inc-0","excluded":false}}"#
@@ -88,10 +76,7 @@ fn a_set_or_a_storm_may_be_named_itself() {
     let set = Data::read(&root.join("shop"), Split::All).unwrap();
     assert_eq!((set.sets[0].name.as_str(), set.storms.len()), ("shop", 0));
     let storm = Data::read(&root.join("storms/squall"), Split::Dev).unwrap();
-    assert_eq!(
-        (storm.storms[0].name.as_str(), storm.sets.len()),
-        ("squall", 0)
-    );
+    assert_eq!((storm.storms[0].name.as_str(), storm.sets.len()), ("squall", 0));
 }
 
 #[test]
@@ -101,37 +86,22 @@ fn predictions_survive_their_files() {
     let data = Data::read(&root, Split::Dev).unwrap();
     let mut made = Predictions::default();
     let ranked = vec!["db".to_owned(), "web".to_owned()];
-    made.ranked.insert(
-        "shop".into(),
-        vec![RankedLine {
-            case: "one".into(),
-            ranked,
-        }],
-    );
+    made.ranked.insert("shop".into(), vec![RankedLine { case: "one".into(), ranked }]);
     let line = |fingerprint: &str, incident: Option<&str>| MemberLine {
         fingerprint: fingerprint.into(),
         starts_at: "1970-01-01T00:00:01Z".into(),
         incident: incident.map(str::to_owned),
         root: Some("db".into()),
     };
-    made.members.insert(
-        "squall".into(),
-        vec![line("aa", Some("i1")), line("bb", None)],
-    );
+    made.members.insert("squall".into(), vec![line("aa", Some("i1")), line("bb", None)]);
     let dir = root.join("predictions");
     made.write(&dir).unwrap();
     let read = Predictions::read(&dir, &data).unwrap();
     assert_eq!((&read.ranked, &read.members), (&made.ranked, &made.members));
     let tables = table::ranking(&data, Some(&read)).unwrap();
-    assert!(
-        tables.ends_with("| **hypocenter** | 1.00/1.00 | 1.000/1.000 |\n"),
-        "{tables}"
-    );
+    assert!(tables.ends_with("| **hypocenter** | 1.00/1.00 | 1.000/1.000 |\n"), "{tables}");
     let tables = table::grouping(&data, Some(&read)).unwrap();
-    assert!(
-        tables.contains("| **hypocenter** | 0.00 | 0.67 | 0.00 |"),
-        "{tables}"
-    );
+    assert!(tables.contains("| **hypocenter** | 0.00 | 0.67 | 0.00 |"), "{tables}");
 }
 
 #[test]
@@ -172,14 +142,8 @@ fn errors_say_what_and_where() {
     assert!(message.contains("no prediction file in it") && message.contains("shop.jsonl"));
     write(&empty.join("squall.jsonl"), "\n{}\n");
     let message = error(Predictions::read(&empty, &read().unwrap()));
-    assert!(
-        message.contains("squall.jsonl, line 2: missing field"),
-        "{message}"
-    );
-    write(
-        &root.join("storms/squall/truth.json"),
-        r#"{"incidents":[]}"#,
-    );
+    assert!(message.contains("squall.jsonl, line 2: missing field"), "{message}");
+    write(&root.join("storms/squall/truth.json"), r#"{"incidents":[]}"#);
     assert!(error(read()).contains("label \"inc-0\" is no incident of truth.json"));
     fs::remove_file(root.join("shop/one/truth.json")).unwrap();
     assert!(error(read()).contains("shop/one/truth.json"));

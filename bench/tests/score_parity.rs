@@ -1,9 +1,6 @@
 //! The scorer's figures equal those of an independent scorer on the same predictions; see
 //! `fixtures/README.md` for what `parity.json.gz` holds.
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -72,9 +69,7 @@ static PARITY: LazyLock<Parity> = LazyLock::new(|| {
 });
 
 fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../fixtures/eval")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/eval").join(name)
 }
 
 /// A new empty folder for one test.
@@ -95,10 +90,7 @@ fn read_predictions(scratch_name: &str, name: &str, lines: &str) -> Predictions 
 }
 
 fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
-    assert!(
-        (found - expected).abs() <= tolerance,
-        "{what}: {found}, expected {expected}"
-    );
+    assert!((found - expected).abs() <= tolerance, "{what}: {found}, expected {expected}");
 }
 
 fn close_figures(found: &grouping::Figures, expected: &ByName<f64>, what: &str) {
@@ -115,18 +107,9 @@ fn rankings_score_the_same() {
         let set = DATA.sets.iter().find(|set| set.name == case.set).unwrap();
         let given = read_predictions("parity_ranking", &case.set, &case.lines);
         let mut report = ranking::score(set, &given.ranked[&case.set]);
-        assert_eq!(
-            report.without_prediction, case.missing,
-            "{} {}",
-            case.set, case.what
-        );
+        assert_eq!(report.without_prediction, case.missing, "{} {}", case.set, case.what);
         report.by_kind.insert("ALL".to_owned(), report.all);
-        assert!(
-            report.by_kind.keys().eq(case.figures.keys()),
-            "{} {}",
-            case.set,
-            case.what
-        );
+        assert!(report.by_kind.keys().eq(case.figures.keys()), "{} {}", case.set, case.what);
         for (kind, (cases, top1, top3, mrr)) in &case.figures {
             let what = format!("{}, {}, {kind}", case.set, case.what);
             let found: Figures = report.by_kind[kind];
@@ -142,18 +125,10 @@ fn rankings_score_the_same() {
 fn groupings_score_the_same() {
     assert!(!PARITY.grouping.is_empty());
     for case in &PARITY.grouping {
-        let storm = DATA
-            .storms
-            .iter()
-            .find(|storm| storm.name == case.storm)
-            .unwrap();
+        let storm = DATA.storms.iter().find(|storm| storm.name == case.storm).unwrap();
         let given = read_predictions("parity_grouping", &case.storm, &case.lines);
         let found = grouping::score(storm, &given.members[&case.storm]).unwrap();
-        close_figures(
-            &found,
-            &case.figures,
-            &format!("{}, {}", case.storm, case.what),
-        );
+        close_figures(&found, &case.figures, &format!("{}, {}", case.storm, case.what));
     }
 }
 
@@ -204,36 +179,22 @@ fn simple_ranking_rules_are_the_same() {
             let mut mean = [0.0; 3];
             for case in &set.cases {
                 let expected = &expected[&case.name];
-                let Hit {
-                    top1,
-                    top3,
-                    reciprocal,
-                } = rule.expect(case).unwrap();
+                let Hit { top1, top3, reciprocal } = rule.expect(case).unwrap();
                 if !expected.tied {
                     untied += 1;
                     for (found, expected) in [top1, top3, reciprocal].iter().zip(expected.mean) {
-                        close(
-                            *found,
-                            expected,
-                            ROUNDING,
-                            &format!("{name}, {}", case.name),
-                        );
+                        close(*found, expected, ROUNDING, &format!("{name}, {}", case.name));
                     }
                 }
                 for (sum, figure) in mean.iter_mut().zip(expected.mean) {
                     *sum += figure / set.cases.len() as f64;
                 }
             }
-            let Figures {
-                top1, top3, mrr, ..
-            } = rule.score(set).unwrap().all;
+            let Figures { top1, top3, mrr, .. } = rule.score(set).unwrap().all;
             for (found, expected) in [top1, top3, mrr].iter().zip(mean) {
                 close(*found, expected, CHANCE, &format!("{name}, {}", set.name));
             }
         }
     }
-    assert!(
-        untied > 100,
-        "only {untied} cases without a tie were compared"
-    );
+    assert!(untied > 100, "only {untied} cases without a tie were compared");
 }

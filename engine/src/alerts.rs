@@ -64,10 +64,7 @@ pub(crate) struct Alert {
 
 impl Alert {
     pub(crate) fn episode(&self) -> Episode {
-        Episode {
-            fingerprint: self.fingerprint,
-            starts_at: self.starts_at,
-        }
+        Episode { fingerprint: self.fingerprint, starts_at: self.starts_at }
     }
 
     pub(crate) fn is_firing(&self) -> bool {
@@ -83,10 +80,7 @@ impl Alert {
         hold: Span,
     ) -> bool {
         self.onsets.push_back(now);
-        while self
-            .onsets
-            .front()
-            .is_some_and(|&first| now.since(first) > window)
+        while self.onsets.front().is_some_and(|&first| now.since(first) > window)
             || self.onsets.len() > usize::from(onsets)
         {
             self.onsets.pop_front();
@@ -151,24 +145,17 @@ impl Alerts {
 
     pub(crate) fn find(&self, hash: u64) -> Option<AlertKey> {
         let slot = *self.index.get(&hash)?;
-        Some(AlertKey {
-            slot,
-            generation: self.slots[slot as usize].generation,
-        })
+        Some(AlertKey { slot, generation: self.slots[slot as usize].generation })
     }
 
     pub(crate) fn get(&self, key: AlertKey) -> Option<&Alert> {
         let slot = &self.slots[key.slot as usize];
-        slot.alert
-            .as_ref()
-            .filter(|_| slot.generation == key.generation)
+        slot.alert.as_ref().filter(|_| slot.generation == key.generation)
     }
 
     pub(crate) fn get_mut(&mut self, key: AlertKey) -> Option<&mut Alert> {
         let slot = &mut self.slots[key.slot as usize];
-        slot.alert
-            .as_mut()
-            .filter(|_| slot.generation == key.generation)
+        slot.alert.as_mut().filter(|_| slot.generation == key.generation)
     }
 
     pub(crate) fn insert(&mut self, alert: Alert) -> AlertKey {
@@ -177,18 +164,12 @@ impl Alerts {
             self.slots[slot as usize].alert = Some(alert);
             slot
         } else {
-            self.slots.push(Slot {
-                generation: 0,
-                alert: Some(alert),
-            });
+            self.slots.push(Slot { generation: 0, alert: Some(alert) });
             (self.slots.len() - 1) as u32
         };
         self.index.insert(hash, slot);
         self.live += 1;
-        AlertKey {
-            slot,
-            generation: self.slots[slot as usize].generation,
-        }
+        AlertKey { slot, generation: self.slots[slot as usize].generation }
     }
 
     pub(crate) fn remove(&mut self, key: AlertKey) -> Option<Alert> {
@@ -219,8 +200,7 @@ impl Alerts {
     }
 
     fn is_queued(&self, (key, nr): (AlertKey, u64)) -> bool {
-        self.get(key)
-            .is_some_and(|alert| !alert.is_firing() && alert.resolved_nr == nr)
+        self.get(key).is_some_and(|alert| !alert.is_firing() && alert.resolved_nr == nr)
     }
 
     /// The resolved alert that has been so for longest.
@@ -236,10 +216,7 @@ impl Alerts {
     /// All alerts, in no useful order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (AlertKey, &Alert)> {
         self.slots.iter().enumerate().filter_map(|(at, slot)| {
-            let key = AlertKey {
-                slot: at as u32,
-                generation: slot.generation,
-            };
+            let key = AlertKey { slot: at as u32, generation: slot.generation };
             slot.alert.as_ref().map(|alert| (key, alert))
         })
     }

@@ -7,16 +7,35 @@ use crate::label::Fingerprint;
 use crate::limits::Limit;
 use crate::time::Timestamp;
 
-/// Public name of an incident, derived from its tenant and first alert: a replay gives the same.
+/// Public name of an incident, derived from its tenant, first alert and shard: a replay gives the
+/// same. In order of names, incidents are in the order in which their first alerts began.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IncidentId(pub(crate) u64);
+pub struct IncidentId(u128);
+
+impl IncidentId {
+    /// Bits of hash below the milliseconds.
+    const HASH_BITS: u32 = 35;
+    /// Milliseconds since the Unix epoch, up to the year 3084.
+    const MILLIS_MAX: u128 = (1 << 45) - 1;
+
+    /// An id for an incident whose first alert began at `start`.
+    pub(crate) fn new(start: Timestamp, hash: u64) -> Self {
+        let millis = u128::try_from(start.as_millis()).unwrap_or(0).min(Self::MILLIS_MAX);
+        Self(millis << Self::HASH_BITS | u128::from(hash >> (u64::BITS - Self::HASH_BITS)))
+    }
+
+    /// Another id close by, for when this one is taken.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
 
 impl fmt::Display for IncidentId {
-    /// `inc-` and 13 digits of Crockford's base 32.
+    /// `inc-` and 16 digits of Crockford's base 32.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         f.write_str("inc-")?;
-        for place in (0..13).rev() {
+        for place in (0..16).rev() {
             let digit = (self.0 >> (place * 5)) & 31;
             write!(f, "{}", char::from(DIGITS[digit as usize]))?;
         }
@@ -210,8 +229,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_short_and_have_one_form() {
-        assert_eq!(IncidentId(0).to_string(), "inc-0000000000000");
-        assert_eq!(IncidentId(u64::MAX).to_string(), "inc-fzzzzzzzzzzzz");
+    fn ids_are_short_have_one_form_and_sort_by_time() {
+        let id = |millis, hash| IncidentId::new(Timestamp::from_millis(millis), hash).to_string();
+        assert_eq!(id(0, 0), "inc-0000000000000000");
+        assert_eq!(id(i64::MAX, u64::MAX), "inc-8cdxx0pqpzzzzzzz");
+        assert_eq!(id(-5, 0), "inc-0000000000000000");
+        assert!(id(1_795_329_008_189, u64::MAX) < id(1_795_329_008_190, 0));
     }
 }

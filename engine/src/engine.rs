@@ -40,7 +40,7 @@ use crate::walk::Walks;
 pub struct Engine {
     world: World,
     seed: HashSeed,
-    shard: u32,
+    shard: Box<str>,
     alerts: Alerts,
     incidents: Incidents,
     timers: Timers,
@@ -68,21 +68,16 @@ pub enum Progress {
 }
 
 impl Engine {
-    /// An engine without alerts. `shard` is the input partition: it keeps ids of different
+    /// An engine without alerts. `shard` names the input partition: it keeps ids of different
     /// partitions apart.
     #[must_use]
-    pub fn new(policy: Policy, topology: Topology, shard: u32, seed: HashSeed) -> Self {
+    pub fn new(policy: Policy, topology: Topology, shard: &str, seed: HashSeed) -> Self {
         let spec = policy.spec();
         let walks = Walks::new(&topology, &spec.grouping, spec.ranking.hops_max);
         Self {
-            world: World {
-                policy,
-                topology,
-                walks,
-                symbols: Symbols::new(seed),
-            },
+            world: World { policy, topology, walks, symbols: Symbols::new(seed) },
             seed,
-            shard,
+            shard: shard.into(),
             alerts: Alerts::new(seed),
             incidents: Incidents::new(seed),
             timers: Timers::default(),
@@ -116,9 +111,7 @@ impl Engine {
         self.begin_step(self.now);
         self.seq = seq;
         self.stats.events += 1;
-        let hash = self
-            .alerts
-            .hash(event.labels.pairs(), &self.world.policy.spec.labels.replica);
+        let hash = self.alerts.hash(event.labels.pairs(), &self.world.policy.spec.labels.replica);
         match (self.alerts.find(hash), self.is_resolved(event)) {
             (Some(key), true) => self.resolve_known(key, event, decisions),
             (Some(key), false) => self.fire_known(key, event, decisions),
@@ -166,19 +159,15 @@ impl Engine {
 
     /// All incidents that can be read, in no useful order.
     pub fn incidents(&self) -> impl Iterator<Item = IncidentView<'_>> {
-        self.incidents
-            .iter()
-            .map(|incident| IncidentView::new(self.world.model(), incident))
+        self.incidents.iter().map(|incident| IncidentView::new(self.world.model(), incident))
     }
 
     /// The candidates if these incidents were one, best first, with their scores: the answer to
     /// "suppose all this is one fault". Incidents merged into another are left out.
     #[must_use]
     pub fn explain_together(&self, ids: &[IncidentId]) -> Vec<(&str, Score)> {
-        let mut parts: Vec<&Incident> = ids
-            .iter()
-            .filter_map(|&id| self.incidents.find(id))
-            .collect();
+        let mut parts: Vec<&Incident> =
+            ids.iter().filter_map(|&id| self.incidents.find(id)).collect();
         parts.retain(|incident| incident.phase != Phase::Merged);
         parts.sort_by_key(|incident| incident.order);
         let Some(first) = parts.first() else {
@@ -199,10 +188,7 @@ impl Engine {
             whole.absorb(self.world.model(), part, &mut Turnover::default());
         }
         let ranked = whole.hypotheses.ranked(self.world.model());
-        ranked
-            .iter()
-            .map(|root| (self.world.model().name(root.entity), root.score))
-            .collect()
+        ranked.iter().map(|root| (self.world.model().name(root.entity), root.score)).collect()
     }
 
     /// Counters.
@@ -245,15 +231,10 @@ impl Engine {
 impl Engine {
     /// Forgets incidents that ended long enough before `now`, or early when the table is full.
     fn begin_step(&mut self, now: Timestamp) {
-        let (times, max) = (
-            self.world.policy.spec.times,
-            self.world.policy.spec.limits.incidents_max,
-        );
+        let (times, max) =
+            (self.world.policy.spec.times, self.world.policy.spec.limits.incidents_max);
         while let Some(&key) = self.ended.front() {
-            let ended = self
-                .incidents
-                .get(key)
-                .map_or(Timestamp::MIN, |i| i.updated);
+            let ended = self.incidents.get(key).map_or(Timestamp::MIN, |i| i.updated);
             if now.since(ended) <= times.retain_for && self.incidents.len() < max {
                 break;
             }

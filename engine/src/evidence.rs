@@ -76,9 +76,7 @@ impl Incident {
         let audible = !self.symptoms[at].is_alerting()
             || seen.subject.kind.is_delay()
             || seen.subject.kind.is_cause();
-        self.change_symptom(model, at, audible, |symptom| {
-            symptom.take(model, seen, member)
-        });
+        self.change_symptom(model, at, audible, |symptom| symptom.take(model, seen, member));
         if let Some(caller) = seen.subject.caller {
             let at = self.symptom_at(caller);
             self.symptoms[at].take_slow_callee(entity, seen.strength);
@@ -99,7 +97,8 @@ impl Incident {
         (prior, likelihood): (Score, Score),
         nameable: bool,
     ) {
-        let claim = self.symptom(entity).map_or(Score::ZERO, |s| s.claim);
+        let bound = model.claim_bound();
+        let claim = self.symptom(entity).map_or(Score::ZERO, |s| s.claim(bound));
         let (explained, complaining) = self.figures(model, entity);
         self.hypotheses.push(Hypothesis {
             entity,
@@ -133,19 +132,19 @@ impl Incident {
         links: &[Link],
         at: usize,
     ) {
-        let spec = &model.policy.spec;
-        let weight = spec.weights.of(seen.subject.kind);
-        let bound = Score::from_f64(spec.grouping.claim_max);
+        let weight = model.policy.spec.weights.of(seen.subject.kind);
+        let bound = model.claim_bound();
         let symptom = &mut self.symptoms[at];
+        // A weak alert claims less.
         let sure = seen.strength.to_f64().min(1.0);
-        let claim = (symptom.claim + Score::from_f64(weight.claim * sure)).clamp(-bound, bound);
-        let claimed = claim - symptom.claim;
-        symptom.claim = claim;
+        let before = symptom.claim(bound);
+        symptom.claims += Score::from_f64(weight.claim * sure);
+        let claimed = symptom.claim(bound) - before;
         // An entity counts once as a symptom, however many of its rules fire.
-        let pull = symptom.pull.max(Score::from_f64(weight.pull));
-        let rise = pull - symptom.pull;
-        symptom.pull = pull;
-        self.hypotheses.explain(links, rise);
+        let before = symptom.pull;
+        symptom.pull = before.max(Score::from_f64(weight.pull));
+        let after = symptom.pull;
+        self.hypotheses.explain(links, before, after);
         if let Some(own) = self.hypotheses.get_mut(seen.subject.entity) {
             own.likelihood += claimed;
         }
@@ -220,26 +219,16 @@ impl Incident {
         model: Model<'i>,
         entity: Entity,
     ) -> Box<dyn Iterator<Item = (usize, u8)> + 'i> {
-        let above = entity
-            .node()
-            .map_or(&[][..], |node| model.walks.above(node));
+        let above = entity.node().map_or(&[][..], |node| model.walks.above(node));
         let alerting = |&(at, _): &(usize, u8)| self.symptoms[at].is_alerting();
         if self.symptoms.len() < above.len() {
             let hops = move |(at, symptom): (usize, &Symptom)| {
                 model.hops(symptom.entity, entity).map(|hops| (at, hops))
             };
-            Box::new(
-                self.symptoms
-                    .iter()
-                    .enumerate()
-                    .filter_map(hops)
-                    .filter(alerting),
-            )
+            Box::new(self.symptoms.iter().enumerate().filter_map(hops).filter(alerting))
         } else {
             let found = |&(node, hops): &(u32, u8)| {
-                self.by_entity
-                    .get(&Entity::inside(node))
-                    .map(|&at| (at as usize, hops))
+                self.by_entity.get(&Entity::inside(node)).map(|&at| (at as usize, hops))
             };
             Box::new(above.iter().filter_map(found).filter(alerting))
         }
@@ -282,42 +271,31 @@ impl Incident {
     /// The score of a root: the sum of its terms, if anything speaks for it.
     pub(crate) fn score_of(&self, model: Model<'_>, root: &Hypothesis) -> Score {
         let terms = self.terms(model, root);
-        if root.nameable && terms.speaks() {
-            terms.total()
-        } else {
-            Score::WORST
-        }
+        if root.nameable && terms.speaks() { terms.total() } else { Score::WORST }
     }
 
     /// Takes in all members and symptoms of another incident, which stays as it is.
     pub(crate) fn absorb(&mut self, model: Model<'_>, other: &Self, turnover: &mut Turnover) {
         let members_before = self.members.len() as u32;
-        self.members
-            .extend(other.members.iter().map(|member| Member { ..*member }));
+        self.members.extend(other.members.iter().map(|member| Member { ..*member }));
         for theirs in other.hypotheses.iter() {
             match self.hypotheses.get_mut(theirs.entity) {
                 Some(ours) => ours.likelihood += theirs.likelihood - theirs.prior,
                 None => {
-                    let Hypothesis {
-                        entity,
-                        prior,
-                        likelihood,
-                        nameable,
-                        ..
-                    } = *theirs;
+                    let Hypothesis { entity, prior, likelihood, nameable, .. } = *theirs;
                     self.admit(model, entity, (prior, likelihood), nameable);
                     turnover.admitted.push(entity);
                 }
             }
         }
-        let bound = Score::from_f64(model.policy.spec.grouping.claim_max);
+        let bound = model.claim_bound();
         for theirs in &other.symptoms {
             let at = self.symptom_at(theirs.entity);
             self.change_symptom(model, at, true, |s| s.absorb(model, theirs, members_before));
             let ours = &mut self.symptoms[at];
-            let sum = ours.claim + theirs.claim;
-            ours.claim = sum.clamp(-bound, bound);
-            let excess = ours.claim - sum;
+            let apart = ours.claim(bound) + theirs.claim(bound);
+            ours.claims += theirs.claims;
+            let excess = ours.claim(bound) - apart;
             if let Some(own) = self.hypotheses.get_mut(theirs.entity) {
                 own.likelihood += excess;
             }
@@ -326,12 +304,8 @@ impl Incident {
         for root in roots {
             self.rescore(model, root);
         }
-        self.hypotheses
-            .settle(self.candidate, &mut turnover.dropped);
-        assert!(
-            self.hypotheses.len() <= HYPOTHESES_MAX,
-            "the table of roots is bounded"
-        );
+        self.hypotheses.settle(self.candidate, &mut turnover.dropped);
+        assert!(self.hypotheses.len() <= HYPOTHESES_MAX, "the table of roots is bounded");
         self.onset = self.onset.min(other.onset);
         self.newest = self.newest.max(other.newest);
         self.firing += other.firing;
@@ -344,24 +318,20 @@ impl Incident {
 
     /// The likelihood of the best root for both incidents, against the best of each.
     pub(crate) fn merge_ratio(&self, model: Model<'_>, other: &Self) -> Score {
-        let bound = Score::from_f64(model.policy.spec.grouping.claim_max);
+        let bound = model.claim_bound();
         let excess = |entity: Entity| {
-            let claim = |incident: &Self| incident.symptom(entity).map_or(Score::ZERO, |s| s.claim);
-            let sum = claim(self) + claim(other);
-            sum.clamp(-bound, bound) - sum
+            let claims =
+                |incident: &Self| incident.symptom(entity).map_or(Score::ZERO, |s| s.claims);
+            let (ours, theirs) = (claims(self), claims(other));
+            let bounded = |claims: Score| claims.clamp(-bound, bound);
+            bounded(ours + theirs) - bounded(ours) - bounded(theirs)
         };
         let ours = self.hypotheses.iter().map(|h| {
-            let theirs = other
-                .hypotheses
-                .get(h.entity)
-                .map_or(h.prior, |t| t.likelihood);
+            let theirs = other.hypotheses.get(h.entity).map_or(h.prior, |t| t.likelihood);
             h.likelihood + theirs - h.prior + excess(h.entity)
         });
         let theirs = other.hypotheses.iter().map(|h| {
-            let ours = self
-                .hypotheses
-                .get(h.entity)
-                .map_or(h.prior, |o| o.likelihood);
+            let ours = self.hypotheses.get(h.entity).map_or(h.prior, |o| o.likelihood);
             h.likelihood + ours - h.prior + excess(h.entity)
         });
         let both = ours.chain(theirs).max().unwrap_or(Score::WORST);

@@ -40,11 +40,7 @@ impl Matches {
         onset: Timestamp,
     ) {
         self.begin(incidents.slots());
-        let alone = links
-            .iter()
-            .map(|l| l.weight + l.prior)
-            .max()
-            .unwrap_or_default();
+        let alone = links.iter().map(|l| l.weight + l.prior).max().unwrap_or_default();
         for link in links {
             for &key in incidents.considering(tenant, link.root) {
                 let Some(incident) = incidents.get(key) else {
@@ -75,11 +71,9 @@ impl Matches {
             found.ratio += nearness(incident.gap(onset), spec.grouping.window);
             found.limit = incident.refuses(onset, limits);
         }
-        self.list
-            .retain(|m| m.ratio >= model.policy.logs.join_ratio);
+        self.list.retain(|m| m.ratio >= model.policy.logs.join_ratio);
         // Of equals the newer incident.
-        self.list
-            .sort_by_key(|m| (std::cmp::Reverse(m.ratio), std::cmp::Reverse(m.order)));
+        self.list.sort_by_key(|m| (std::cmp::Reverse(m.ratio), std::cmp::Reverse(m.order)));
     }
 
     fn begin(&mut self, slots: usize) {
@@ -101,12 +95,7 @@ impl Matches {
         } else {
             *met = (self.round, self.list.len() as u32);
             let (incident, order) = (incident.key, incident.order);
-            self.list.push(Match {
-                incident,
-                ratio,
-                order,
-                limit: None,
-            });
+            self.list.push(Match { incident, ratio, order, limit: None });
         }
     }
 
@@ -132,11 +121,7 @@ impl Matches {
 /// `ln` of a likelihood ratio that falls linearly to zero over `window`.
 fn nearness(gap: Span, window: Span) -> Score {
     let left = 1.0 - gap.as_secs_f64() / window.as_secs_f64();
-    if left > 0.0 {
-        Score::from_f64(ln(left))
-    } else {
-        Score::WORST
-    }
+    if left > 0.0 { Score::from_f64(ln(left)) } else { Score::WORST }
 }
 
 /// Whether one root for both incidents is likely enough to make them one.

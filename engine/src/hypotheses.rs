@@ -65,12 +65,13 @@ impl Hypotheses {
         self.list.push(hypothesis);
     }
 
-    /// Raises the likelihoods of the roots that explain a symptom which rose by `rise`.
-    pub(crate) fn explain(&mut self, links: &[Link], rise: Score) {
-        let rise = rise.to_f64();
+    /// Raises the likelihoods of the roots that explain a symptom whose pull rose.
+    pub(crate) fn explain(&mut self, links: &[Link], before: Score, after: Score) {
+        let (before, after) = (before.to_f64(), after.to_f64());
         for link in links {
-            if let Some(hypothesis) = self.get_mut(link.root) {
-                hypothesis.likelihood += link.explained.times(rise);
+            if let Some(root) = self.get_mut(link.root) {
+                // The difference of two products: steps add up to the whole, to the millionth.
+                root.likelihood += link.explained.times(after) - link.explained.times(before);
             }
         }
     }
@@ -87,12 +88,7 @@ impl Hypotheses {
             self.entities.remove(at);
             dropped.push(self.list.remove(at).entity);
         }
-        self.best = self
-            .list
-            .iter()
-            .map(|h| h.likelihood)
-            .max()
-            .unwrap_or_default();
+        self.best = self.list.iter().map(|h| h.likelihood).max().unwrap_or_default();
     }
 
     /// The best two candidates. Equal scores: more dependencies of its own first (more that can
@@ -120,12 +116,8 @@ impl Hypotheses {
 
     /// All candidates, best first.
     pub(crate) fn ranked(&self, model: Model<'_>) -> Vec<Hypothesis> {
-        let mut list: Vec<Hypothesis> = self
-            .list
-            .iter()
-            .filter(|h| h.score > Score::WORST)
-            .copied()
-            .collect();
+        let mut list: Vec<Hypothesis> =
+            self.list.iter().filter(|h| h.score > Score::WORST).copied().collect();
         list.sort_by(|a, b| {
             let depends = |h: &Hypothesis| model.dependencies(h.entity).len();
             b.score

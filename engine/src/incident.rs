@@ -123,17 +123,7 @@ pub(crate) struct Opening {
 
 impl Incident {
     pub(crate) fn new(opening: &Opening) -> Self {
-        let &Opening {
-            key,
-            id,
-            order,
-            tenant,
-            now,
-            onset,
-            seq,
-            refused,
-            seed,
-        } = opening;
+        let &Opening { key, id, order, tenant, now, onset, seq, refused, seed } = opening;
         Self {
             key,
             id,
@@ -184,9 +174,7 @@ impl Incident {
     }
 
     pub(crate) fn symptom(&self, entity: Entity) -> Option<&Symptom> {
-        self.by_entity
-            .get(&entity)
-            .map(|&at| &self.symptoms[at as usize])
+        self.by_entity.get(&entity).map(|&at| &self.symptoms[at as usize])
     }
 
     /// Position of an entity's symptom, which is made when there is none.

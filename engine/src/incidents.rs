@@ -40,10 +40,7 @@ impl Incidents {
     /// The key and the order of the next incident.
     pub(crate) fn reserve(&mut self) -> (IncidentKey, u64) {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                incident: None,
-            });
+            self.slots.push(Slot { generation: 0, incident: None });
             (self.slots.len() - 1) as u32
         });
         self.next_order += 1;
@@ -54,10 +51,7 @@ impl Incidents {
     pub(crate) fn insert(&mut self, incident: Incident) {
         let key = incident.key;
         let before = self.by_id.insert(incident.id, key);
-        assert!(
-            before.is_none(),
-            "incident ids are unique among live incidents"
-        );
+        assert!(before.is_none(), "incident ids are unique among live incidents");
         self.slots[key.slot as usize].incident = Some(Box::new(incident));
         self.live += 1;
     }
@@ -75,16 +69,12 @@ impl Incidents {
 
     pub(crate) fn get(&self, key: IncidentKey) -> Option<&Incident> {
         let slot = &self.slots[key.slot as usize];
-        slot.incident
-            .as_deref()
-            .filter(|_| slot.generation == key.generation)
+        slot.incident.as_deref().filter(|_| slot.generation == key.generation)
     }
 
     pub(crate) fn get_mut(&mut self, key: IncidentKey) -> Option<&mut Incident> {
         let slot = &mut self.slots[key.slot as usize];
-        slot.incident
-            .as_deref_mut()
-            .filter(|_| slot.generation == key.generation)
+        slot.incident.as_deref_mut().filter(|_| slot.generation == key.generation)
     }
 
     /// Two different incidents: the first to change, the second to read.
@@ -113,9 +103,7 @@ impl Incidents {
 
     /// The live incidents that consider `root` for a tenant.
     pub(crate) fn considering(&self, tenant: Symbol, root: Entity) -> &[IncidentKey] {
-        self.considering
-            .get(&(tenant, root))
-            .map_or(&[], Vec::as_slice)
+        self.considering.get(&(tenant, root)).map_or(&[], Vec::as_slice)
     }
 
     /// Notes that an incident considers `root`. The oldest one beyond the maximum is forgotten
@@ -156,9 +144,7 @@ impl Incidents {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Incident> {
-        self.slots
-            .iter()
-            .filter_map(|slot| slot.incident.as_deref())
+        self.slots.iter().filter_map(|slot| slot.incident.as_deref())
     }
 
     pub(crate) fn roots_considered(&self) -> usize {

@@ -105,19 +105,13 @@ impl Default for KindWords {
             ),
             words(Kind::Edge, "edge"),
             words(Kind::Client, "client outgoing upstream"),
-            words(
-                Kind::Traffic,
-                "traffic throughput rps qps workload requestrate",
-            ),
+            words(Kind::Traffic, "traffic throughput rps qps workload requestrate"),
             words(
                 Kind::Error,
                 "error errors availability success failure failures failed fail 5xx exception \
                  exceptions",
             ),
-            words(
-                Kind::Latency,
-                "latency duration durations slow slowness p50 p90 p95 p99 apdex",
-            ),
+            words(Kind::Latency, "latency duration durations slow slowness p50 p90 p95 p99 apdex"),
         ])
     }
 }
@@ -127,18 +121,13 @@ impl KindWords {
     #[must_use]
     pub fn classify(&self, alertname: &str, metric: Option<&str>) -> Kind {
         let by_text = |text| self.of_words(&words_of(text));
-        by_text(alertname)
-            .or_else(|| metric.and_then(by_text))
-            .unwrap_or(Kind::Other)
+        by_text(alertname).or_else(|| metric.and_then(by_text)).unwrap_or(Kind::Other)
     }
 
     fn of_words(&self, words: &[String]) -> Option<Kind> {
         let joined: Vec<String> = words.windows(2).map(|pair| pair.concat()).collect();
         let has = |word: &String| words.contains(word) || joined.contains(word);
-        self.0
-            .iter()
-            .find(|(_, list)| list.iter().any(has))
-            .map(|&(kind, _)| kind)
+        self.0.iter().find(|(_, list)| list.iter().any(has)).map(|&(kind, _)| kind)
     }
 }
 
@@ -176,16 +165,10 @@ mod tests {
 
     #[test]
     fn splits_names() {
-        assert_eq!(
-            words_of("HTTPErrorP95High"),
-            ["http", "error", "p95", "high"]
-        );
+        assert_eq!(words_of("HTTPErrorP95High"), ["http", "error", "p95", "high"]);
         assert_eq!(words_of("latency_p95"), ["latency", "p95"]);
         assert_eq!(words_of("Http5xxRate"), ["http", "5xx", "rate"]);
-        assert_eq!(
-            words_of("KubePodCrashLooping"),
-            ["kube", "pod", "crash", "looping"]
-        );
+        assert_eq!(words_of("KubePodCrashLooping"), ["kube", "pod", "crash", "looping"]);
         assert_eq!(words_of("--"), [""; 0]);
     }
 
@@ -212,9 +195,6 @@ mod tests {
         for (name, kind) in table {
             assert_eq!(words.classify(name, None), kind, "{name}");
         }
-        assert_eq!(
-            words.classify("High", Some("latency_Average")),
-            Kind::Latency
-        );
+        assert_eq!(words.classify("High", Some("latency_Average")), Kind::Latency);
     }
 }

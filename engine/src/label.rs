@@ -25,11 +25,7 @@ pub struct LabelLimits {
 
 impl Default for LabelLimits {
     fn default() -> Self {
-        Self {
-            count_max: 64,
-            name_bytes_max: 128,
-            value_bytes_max: 2048,
-        }
+        Self { count_max: 64, name_bytes_max: 128, value_bytes_max: 2048 }
     }
 }
 
@@ -114,32 +110,19 @@ impl<'a> Labels<'a> {
             return Err(LabelError::Empty);
         }
         if self.pairs.len() > limits.count_max {
-            return Err(LabelError::TooMany {
-                count: self.pairs.len(),
-                max: limits.count_max,
-            });
+            return Err(LabelError::TooMany { count: self.pairs.len(), max: limits.count_max });
         }
         for &(name, value) in self.pairs {
             if name.is_empty() {
-                return Err(LabelError::EmptyName {
-                    value: excerpt(value),
-                });
+                return Err(LabelError::EmptyName { value: excerpt(value) });
             }
             if name.len() > limits.name_bytes_max {
                 let (bytes, max) = (name.len(), limits.name_bytes_max);
-                return Err(LabelError::NameTooLong {
-                    name: excerpt(name),
-                    bytes,
-                    max,
-                });
+                return Err(LabelError::NameTooLong { name: excerpt(name), bytes, max });
             }
             if value.len() > limits.value_bytes_max {
                 let (bytes, max) = (value.len(), limits.value_bytes_max);
-                return Err(LabelError::ValueTooLong {
-                    name: excerpt(name),
-                    bytes,
-                    max,
-                });
+                return Err(LabelError::ValueTooLong { name: excerpt(name), bytes, max });
             }
         }
         Ok(())
@@ -149,10 +132,7 @@ impl<'a> Labels<'a> {
     #[must_use]
     pub fn get(self, name: &str) -> Option<&'a str> {
         // A linear scan: label sets are short, and most names differ in length.
-        self.pairs
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|&(_, value)| value)
+        self.pairs.iter().find(|(n, _)| *n == name).map(|&(_, value)| value)
     }
 
     /// The pairs, sorted by name.
@@ -204,37 +184,21 @@ mod tests {
     fn fingerprint(pairs: &[(&str, &str)]) -> String {
         let mut pairs = pairs.to_vec();
         let limits = LabelLimits::default();
-        Labels::canonical(&mut pairs, &limits)
-            .expect("valid")
-            .fingerprint()
-            .to_string()
+        Labels::canonical(&mut pairs, &limits).expect("valid").fingerprint().to_string()
     }
 
     #[test]
     fn alertmanager_vectors() {
-        let watchdog = [
-            ("severity", "none"),
-            ("alertname", "Watchdog"),
-            ("cluster", "shop-eu-1"),
-        ];
+        let watchdog = [("severity", "none"), ("alertname", "Watchdog"), ("cluster", "shop-eu-1")];
         assert_eq!(fingerprint(&watchdog), "7e6cc39ac8f4b661");
-        assert_eq!(
-            Labels { pairs: &[] }.fingerprint().to_string(),
-            "cbf29ce484222325"
-        );
+        assert_eq!(Labels { pairs: &[] }.fingerprint().to_string(), "cbf29ce484222325");
     }
 
     #[test]
     fn empty_values_do_not_count_and_the_last_of_equal_names_wins() {
         let plain = fingerprint(&[("a", "1"), ("b", "2")]);
-        assert_eq!(
-            fingerprint(&[("b", "9"), ("a", "1"), ("c", ""), ("b", "2")]),
-            plain
-        );
-        assert_eq!(
-            fingerprint(&[("b", "2"), ("a", "1"), ("z", "1"), ("z", "")]),
-            plain
-        );
+        assert_eq!(fingerprint(&[("b", "9"), ("a", "1"), ("c", ""), ("b", "2")]), plain);
+        assert_eq!(fingerprint(&[("b", "2"), ("a", "1"), ("z", "1"), ("z", "")]), plain);
     }
 
     #[test]
@@ -247,16 +211,10 @@ mod tests {
 
     #[test]
     fn refusals_name_what_and_how_much() {
-        let limits = LabelLimits {
-            count_max: 2,
-            name_bytes_max: 4,
-            value_bytes_max: 4,
-        };
+        let limits = LabelLimits { count_max: 2, name_bytes_max: 4, value_bytes_max: 4 };
         let refuse = |pairs: &[(&str, &str)]| {
             let mut pairs = pairs.to_vec();
-            Labels::canonical(&mut pairs, &limits)
-                .expect_err("refused")
-                .to_string()
+            Labels::canonical(&mut pairs, &limits).expect_err("refused").to_string()
         };
         assert!(refuse(&[]).contains("identified by its labels"));
         assert!(refuse(&[("a", "")]).contains("identified by its labels"));

@@ -28,7 +28,7 @@
 //! graph.edge("cart", "redis");
 //! let (topology, _) = graph.build();
 //!
-//! let mut engine = Engine::new(Policy::default(), topology, 0, HashSeed(7));
+//! let mut engine = Engine::new(Policy::default(), topology, "test/0", HashSeed(7));
 //! let mut decisions = Decisions::new();
 //! let mut published = None;
 //!

@@ -15,12 +15,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            alerts_max: 2_000_000,
-            incidents_max: 100_000,
-            members_max: 10_000,
-            labels_max: 64,
-        }
+        Self { alerts_max: 2_000_000, incidents_max: 100_000, members_max: 10_000, labels_max: 64 }
     }
 }
 

@@ -90,20 +90,12 @@ impl Mapping {
                 Ok(rule) => checked.push(rule),
                 Err(problem) => {
                     let number = (at + 1).to_string();
-                    let rule = if rule.name.is_empty() {
-                        number
-                    } else {
-                        rule.name.clone()
-                    };
+                    let rule = if rule.name.is_empty() { number } else { rule.name.clone() };
                     errors.push(MappingError { rule, problem });
                 }
             }
         }
-        if errors.is_empty() {
-            Ok(Self { rules: checked })
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(Self { rules: checked }) } else { Err(errors) }
     }
 
     /// The entity that an alert is about; `None` when no rule matches.
@@ -111,10 +103,7 @@ impl Mapping {
     pub fn entity<'m>(&'m self, labels: Labels<'_>) -> Option<Mapped<'m>> {
         self.rules.iter().find_map(|rule| {
             let entity = rule.apply(labels)?;
-            Some(Mapped {
-                entity,
-                rule: &rule.name,
-            })
+            Some(Mapped { entity, rule: &rule.name })
         })
     }
 }
@@ -138,12 +127,7 @@ impl Rule {
             return Err("matches everything; give it `match` or `match_any`".to_owned());
         }
         let any_of = rule.any_of.iter().map(|l| l.as_str().into()).collect();
-        Ok(Self {
-            name: rule.name.as_str().into(),
-            matches,
-            any_of,
-            to,
-        })
+        Ok(Self { name: rule.name.as_str().into(), matches, any_of, to })
     }
 
     fn apply(&self, labels: Labels<'_>) -> Option<String> {
@@ -176,9 +160,8 @@ fn parse_template(template: &str) -> Result<Vec<Part>, String> {
         if !text.is_empty() {
             parts.push(Part::Text(text.into()));
         }
-        let (inside, tail) = tail
-            .split_once('}')
-            .ok_or_else(|| format!("`to: {template}`: `${{` is not closed"))?;
+        let (inside, tail) =
+            tail.split_once('}').ok_or_else(|| format!("`to: {template}`: `${{` is not closed"))?;
         let (name, filter) = inside.split_once('|').unwrap_or((inside, ""));
         let strip_port = match filter {
             "" => false,
@@ -188,10 +171,7 @@ fn parse_template(template: &str) -> Result<Vec<Part>, String> {
         parts.push(match name {
             "" => return Err(format!("`to: {template}`: `${{}}` names no label")),
             "value" => Part::Value { strip_port },
-            name => Part::Label {
-                name: name.into(),
-                strip_port,
-            },
+            name => Part::Label { name: name.into(), strip_port },
         });
         rest = tail;
     }
@@ -227,27 +207,19 @@ mod tests {
         let mapping = Mapping::new(rules).expect("valid");
         let mut pairs = pairs.to_vec();
         let labels = Labels::canonical(&mut pairs, &LabelLimits::default()).expect("valid");
-        mapping
-            .entity(labels)
-            .map(|m| (m.entity, m.rule.to_owned()))
+        mapping.entity(labels).map(|m| (m.entity, m.rule.to_owned()))
     }
 
     #[test]
     fn defaults_prefer_the_subject() {
         let of = |pairs: &[(&str, &str)]| map(&default_mapping(), pairs);
         let yes = |entity: &str, rule: &str| Some((entity.to_owned(), rule.to_owned()));
-        assert_eq!(
-            of(&[("service", "a"), ("job", "b"), ("node", "c")]),
-            yes("a", "service")
-        );
+        assert_eq!(of(&[("service", "a"), ("job", "b"), ("node", "c")]), yes("a", "service"));
         assert_eq!(of(&[("job", "b"), ("node", "c")]), yes("c", "node"));
         assert_eq!(of(&[("job", "b"), ("instance", "h:1")]), yes("b", "job"));
         assert_eq!(of(&[("instance", "h:9100")]), yes("h", "instance"));
         assert_eq!(of(&[("instance", "fe80::1")]), yes("fe80::1", "instance"));
-        assert_eq!(
-            of(&[("instance", "[fe80::1]:80")]),
-            yes("[fe80::1]", "instance")
-        );
+        assert_eq!(of(&[("instance", "[fe80::1]:80")]), yes("[fe80::1]", "instance"));
         assert_eq!(of(&[("alertname", "x")]), None);
     }
 
@@ -265,53 +237,28 @@ mod tests {
         ];
         let kube = map(&rules, &[("alertname", "KubeNodeNotReady"), ("node", "n1")]);
         assert_eq!(kube.expect("maps").0, "node/n1");
-        assert_eq!(
-            map(&rules, &[("alertname", "XKubeNode"), ("node", "n1")]),
-            None
-        );
+        assert_eq!(map(&rules, &[("alertname", "XKubeNode"), ("node", "n1")]), None);
         let rest = [("alertname", "a"), ("namespace", "n"), ("service", "s")];
         assert_eq!(map(&rules, &rest).expect("maps").0, "x/n/s");
     }
 
     #[test]
     fn every_mistake_is_named() {
-        let bad = |rule: MappingRule| {
-            Mapping::new(&[rule])
-                .expect_err("refused")
-                .remove(0)
-                .to_string()
-        };
+        let bad =
+            |rule: MappingRule| Mapping::new(&[rule]).expect_err("refused").remove(0).to_string();
         let named = |to: &str| MappingRule {
             name: "r".into(),
             any_of: vec!["a".into()],
             to: to.into(),
             ..MappingRule::default()
         };
-        assert!(
-            bad(MappingRule {
-                name: String::new(),
-                ..named("x")
-            })
-            .contains("\"1\"")
-        );
+        assert!(bad(MappingRule { name: String::new(), ..named("x") }).contains("\"1\""));
         assert!(bad(named("")).contains("`to` is empty"));
         assert!(bad(named("${a")).contains("not closed"));
         assert!(bad(named("${}")).contains("names no label"));
         assert!(bad(named("${a|upper}")).contains("unknown filter"));
-        assert!(
-            bad(MappingRule {
-                any_of: vec![],
-                ..named("x")
-            })
-            .contains("everything")
-        );
+        assert!(bad(MappingRule { any_of: vec![], ..named("x") }).contains("everything"));
         let pattern = vec![("l".to_owned(), "(".to_owned())];
-        assert!(
-            bad(MappingRule {
-                matches: pattern,
-                ..named("x")
-            })
-            .contains("unclosed group")
-        );
+        assert!(bad(MappingRule { matches: pattern, ..named("x") }).contains("unclosed group"));
     }
 }

@@ -24,20 +24,12 @@ impl Entity {
 
     /// Its node, if it is in the graph.
     pub(crate) const fn node(self) -> Option<Node> {
-        if self.0 & OUTSIDE == 0 {
-            Some(self.0)
-        } else {
-            None
-        }
+        if self.0 & OUTSIDE == 0 { Some(self.0) } else { None }
     }
 
     /// Its name, if it is outside the graph. Who stores the entity must hold this symbol.
     pub(crate) const fn symbol(self) -> Option<Symbol> {
-        if self.0 & OUTSIDE == 0 {
-            None
-        } else {
-            Some(Symbol::from_index(self.0 & !OUTSIDE))
-        }
+        if self.0 & OUTSIDE == 0 { None } else { Some(Symbol::from_index(self.0 & !OUTSIDE)) }
     }
 }
 
@@ -79,18 +71,8 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn model(&self) -> Model<'_> {
-        let Self {
-            policy,
-            topology,
-            walks,
-            symbols,
-        } = self;
-        Model {
-            policy,
-            topology,
-            walks,
-            symbols,
-        }
+        let Self { policy, topology, walks, symbols } = self;
+        Model { policy, topology, walks, symbols }
     }
 }
 
@@ -113,15 +95,11 @@ impl<'a> Model<'a> {
     }
 
     pub(crate) fn dependents(self, entity: Entity) -> &'a [Node] {
-        entity
-            .node()
-            .map_or(&[], |node| self.topology.dependents(node))
+        entity.node().map_or(&[], |node| self.topology.dependents(node))
     }
 
     pub(crate) fn dependencies(self, entity: Entity) -> &'a [Node] {
-        entity
-            .node()
-            .map_or(&[], |node| self.topology.dependencies(node))
+        entity.node().map_or(&[], |node| self.topology.dependencies(node))
     }
 
     /// The hops from `from` down to `root`, within the reach of the ranking.
@@ -160,41 +138,35 @@ impl<'a> Model<'a> {
         if let Some(group) = subject.fallback {
             let prior = -Score::from_f64(ln(FALLBACK_AUDIENCE));
             let link = self.link(subject, group, Relation::Fallback);
-            links.push(Link {
-                prior,
-                nameable: false,
-                ..link
-            });
+            links.push(Link { prior, nameable: false, ..link });
         }
     }
 
     fn link(self, subject: &Subject, root: Entity, relation: Relation) -> Link {
         let logs = &self.policy.logs;
         let (weight, explained) = match relation {
-            Relation::Below(hops) => (
-                logs.below[usize::from(hops)],
-                logs.explained_below[usize::from(hops)],
-            ),
+            Relation::Below(hops) => {
+                (logs.below[usize::from(hops)], logs.explained_below[usize::from(hops)])
+            }
             Relation::Dependent => (logs.dependent, logs.explained_dependent),
             Relation::Caller => (logs.caller, logs.explained_caller),
             Relation::Fallback => (logs.fallback, logs.explained_fallback),
         };
         // A CpuHigh says "me", a TrafficLow "not me".
         let claim = Score::from_f64(self.policy.spec.weights.of(subject.kind).claim);
-        let said = if root == subject.entity {
-            claim
-        } else {
-            -claim
-        };
+        let said = if root == subject.entity { claim } else { -claim };
         Link {
             root,
             weight: weight + said.min(Score::ZERO),
             explained,
-            prior: root
-                .node()
-                .map_or(Score::ZERO, |node| self.walks.prior(node)),
+            prior: root.node().map_or(Score::ZERO, |node| self.walks.prior(node)),
             nameable: true,
         }
+    }
+
+    /// Bound of what an entity's own alerts may claim, in nats.
+    pub(crate) fn claim_bound(self) -> Score {
+        Score::from_f64(self.policy.spec.grouping.claim_max)
     }
 
     /// How strongly `ratio` over the limit speaks.

@@ -104,12 +104,7 @@ impl KindWeights {
 
 impl Default for KindWeights {
     fn default() -> Self {
-        let weight = |own, symptom, claim, pull| KindWeight {
-            own,
-            symptom,
-            claim,
-            pull,
-        };
+        let weight = |own, symptom, claim, pull| KindWeight { own, symptom, claim, pull };
         let mut weights = Self([weight(0.0, 0.0, 0.0, 0.0); Kind::COUNT]);
         for (kind, value) in [
             (Kind::Saturation, weight(2.0, 0.0, 3.0, 0.6)),
@@ -325,12 +320,7 @@ impl Policy {
                 // The debug form names every field, so that no parameter can be forgotten.
                 hash.write(format!("{spec:?}").as_bytes());
                 let logs = Logs::new(&spec.grouping, &spec.ranking);
-                Ok(Self {
-                    hash: hash.finish(),
-                    logs,
-                    mapping,
-                    spec,
-                })
+                Ok(Self { hash: hash.finish(), logs, mapping, spec })
             }
             Ok(_) => Err(errors),
             Err(mapping) => {
@@ -413,10 +403,7 @@ mod tests {
         let errors = Policy::new(spec).expect_err("invalid");
         let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(text.len(), 5, "{text:?}");
-        assert_eq!(
-            text[0],
-            "grouping.decay is 1, allowed is more than 0, less than 1"
-        );
+        assert_eq!(text[0], "grouping.decay is 1, allowed is more than 0, less than 1");
         assert!(text[4].contains("mapping rule \"6\""), "{text:?}");
     }
 }

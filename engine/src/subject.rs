@@ -80,24 +80,16 @@ impl Subject {
         let caller = roles.caller.iter().find_map(|label| labels.get(label));
         let named = policy.spec.kinds.classify(alertname, metric);
         // An edge alert that does not say which caller is a plain latency alert.
-        let kind = if named == Kind::Edge && caller.is_none() {
-            Kind::Latency
-        } else {
-            named
-        };
+        let kind = if named == Kind::Edge && caller.is_none() { Kind::Latency } else { named };
         let mapped = policy.mapping.entity(labels);
         let entity = match &mapped {
             Some(mapped) => entity_of(&mapped.entity, topology, symbols),
             None => Entity::outside(symbols.hold(&format!("alert/{alertname}"))),
         };
-        let caller = caller
-            .filter(|_| kind == Kind::Edge)
-            .map(|name| entity_of(name, topology, symbols));
-        let fallback = if entity.node().is_some() {
-            None
-        } else {
-            fallback(labels, &roles.fallback)
-        };
+        let caller =
+            caller.filter(|_| kind == Kind::Edge).map(|name| entity_of(name, topology, symbols));
+        let fallback =
+            if entity.node().is_some() { None } else { fallback(labels, &roles.fallback) };
         Self {
             entity,
             caller,
@@ -148,9 +140,7 @@ fn fallback(labels: Labels<'_>, names: &[String]) -> Option<String> {
     if names.is_empty() {
         return None;
     }
-    let values: Option<Vec<String>> = names
-        .iter()
-        .map(|name| Some(format!("{name}={}", labels.get(name)?)))
-        .collect();
+    let values: Option<Vec<String>> =
+        names.iter().map(|name| Some(format!("{name}={}", labels.get(name)?))).collect();
     values.map(|values| format!("{{{}}}", values.join(",")))
 }

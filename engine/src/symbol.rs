@@ -34,12 +34,7 @@ struct Slot {
 
 impl Symbols {
     pub(crate) fn new(seed: HashSeed) -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            index: Map::new(seed),
-            bytes: 0,
-        }
+        Self { slots: Vec::new(), free: Vec::new(), index: Map::new(seed), bytes: 0 }
     }
 
     /// The symbol of a text, held once more.
@@ -50,10 +45,7 @@ impl Symbols {
         }
         let key: Box<str> = text.into();
         self.bytes += text.len();
-        let slot = Slot {
-            text: key.clone(),
-            holders: 1,
-        };
+        let slot = Slot { text: key.clone(), holders: 1 };
         let at = if let Some(at) = self.free.pop() {
             self.slots[at as usize] = slot;
             at
@@ -94,18 +86,12 @@ impl Symbols {
             let expected = holders.get(at).copied().unwrap_or_default();
             assert_eq!(slot.holders, expected, "holders of {:?}", slot.text);
             bytes += slot.text.len();
-            let known = self
-                .index
-                .get(&slot.text)
-                .map(|&found| found as usize == at);
+            let known = self.index.get(&slot.text).map(|&found| found as usize == at);
             if slot.holders > 0 {
                 assert_eq!(known, Some(true), "{:?} is found", slot.text);
             }
         }
-        assert!(
-            holders.len() <= self.slots.len(),
-            "a symbol is in the table"
-        );
+        assert!(holders.len() <= self.slots.len(), "a symbol is in the table");
         assert_eq!(self.bytes, bytes, "bytes of text");
         assert_eq!(self.index.len(), self.len(), "each text stands once");
     }

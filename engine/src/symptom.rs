@@ -23,8 +23,8 @@ pub(crate) struct Symptom {
     delays: Vec<(Option<Symbol>, f64)>,
     /// Rules seen here, with the caller of an edge rule: each is new evidence once.
     rules: Vec<(Symbol, Option<Entity>)>,
-    /// What its own alerts claim for it, in nats, bounded.
-    pub(crate) claim: Score,
+    /// What its own alerts claim for it, in nats, all together; see [`Symptom::claim`].
+    pub(crate) claims: Score,
     /// How much it counts as a symptom of a root elsewhere.
     pub(crate) pull: Score,
 }
@@ -61,7 +61,7 @@ impl Symptom {
             callees: Vec::new(),
             delays: Vec::new(),
             rules: Vec::new(),
-            claim: Score::ZERO,
+            claims: Score::ZERO,
             pull: Score::ZERO,
         }
     }
@@ -69,6 +69,12 @@ impl Symptom {
     /// Whether the entity has an alert of its own here, and is not only named as a caller.
     pub(crate) fn is_alerting(&self) -> bool {
         self.strengths.iter().any(|&s| s > Score::ZERO)
+    }
+
+    /// What its own alerts claim for it, in nats, bounded. Only the sum is, and not each step, so
+    /// that their order does not matter.
+    pub(crate) fn claim(&self, bound: Score) -> Score {
+        self.claims.clamp(-bound, bound)
     }
 
     /// Notes a rule. Whether it is new here.
@@ -139,22 +145,10 @@ impl Symptom {
     /// A slow service is slow for all its callers: the worst edge, as far as the callers agree.
     fn edge_strength(&self, model: Model<'_>) -> Score {
         let known = model.dependents(self.entity);
-        let outside = |caller: Entity| {
-            caller
-                .node()
-                .is_none_or(|n| known.binary_search(&n).is_err())
-        };
-        let extra = self
-            .callers
-            .iter()
-            .filter(|(caller, _)| outside(*caller))
-            .count();
-        let worst = self
-            .callers
-            .iter()
-            .map(|&(_, s)| s)
-            .max()
-            .unwrap_or_default();
+        let outside =
+            |caller: Entity| caller.node().is_none_or(|n| known.binary_search(&n).is_err());
+        let extra = self.callers.iter().filter(|(caller, _)| outside(*caller)).count();
+        let worst = self.callers.iter().map(|&(_, s)| s).max().unwrap_or_default();
         worst.times(agreement(self.callers.len(), known.len() + extra))
     }
 
@@ -164,19 +158,10 @@ impl Symptom {
             model.dependents(self.entity).is_empty() && !model.dependencies(self.entity).is_empty();
         let spec = &model.policy.spec;
         let own = |kind: Kind| {
-            let at_door = if entry && !kind.is_cause() {
-                spec.ranking.entry_weight
-            } else {
-                1.0
-            };
+            let at_door = if entry && !kind.is_cause() { spec.ranking.entry_weight } else { 1.0 };
             let strength = self.strengths[kind.index()];
             let score = strength.times(spec.weights.of(kind).own * at_door);
-            Own {
-                kind,
-                strength,
-                score,
-                member: self.shown_by[kind.index()],
-            }
+            Own { kind, strength, score, member: self.shown_by[kind.index()] }
         };
         Kind::ALL
             .into_iter()
@@ -193,31 +178,16 @@ impl Symptom {
             return None;
         }
         let callees = model.dependencies(self.entity).len().max(slow);
-        let worst = self
-            .callees
-            .iter()
-            .map(|&(_, s)| s)
-            .max()
-            .unwrap_or_default();
+        let worst = self.callees.iter().map(|&(_, s)| s).max().unwrap_or_default();
         let weight = model.policy.spec.ranking.starved_weight * agreement(slow, callees);
         let (slow, callees) = (slow as u32, callees as u32);
-        Some(Starved {
-            worst,
-            score: worst.times(weight),
-            slow,
-            callees,
-        })
+        Some(Starved { worst, score: worst.times(weight), slow, callees })
     }
 
     /// Asserts that its lists are bounded and point at members.
     pub(crate) fn check(&self, members: usize) {
         assert!(self.shown_by.iter().all(|&at| (at as usize) < members));
-        let longest = [
-            self.callers.len(),
-            self.callees.len(),
-            self.delays.len(),
-            self.rules.len(),
-        ];
+        let longest = [self.callers.len(), self.callees.len(), self.delays.len(), self.rules.len()];
         assert!(longest.iter().all(|&len| len <= PER_SYMPTOM_MAX));
     }
 
@@ -251,11 +221,7 @@ impl Symptom {
         for (metric, mine) in &self.delays {
             let theirs = root.delays.iter().find(|(m, _)| m == metric);
             if let Some((_, theirs)) = theirs {
-                let ratio = if *mine > 0.0 {
-                    theirs / mine
-                } else {
-                    f64::INFINITY
-                };
+                let ratio = if *mine > 0.0 { theirs / mine } else { f64::INFINITY };
                 share = Some(share.map_or(ratio, |s| s.max(ratio)));
             }
         }

@@ -8,10 +8,7 @@ use hashbrown::Equivalent;
 /// A hash map with look-up only. Its hash seed comes from the caller and changes no decision.
 #[derive(Clone, Debug)]
 pub(crate) struct Map<K, V> {
-    #[expect(
-        clippy::disallowed_types,
-        reason = "this wrapper is what the ban points to"
-    )]
+    #[expect(clippy::disallowed_types, reason = "this wrapper is what the ban points to")]
     inner: hashbrown::HashMap<K, V, RandomState>,
 }
 
@@ -27,14 +24,9 @@ impl HashSeed {
 }
 
 impl<K: Eq + Hash, V> Map<K, V> {
-    #[expect(
-        clippy::disallowed_types,
-        reason = "this wrapper is what the ban points to"
-    )]
+    #[expect(clippy::disallowed_types, reason = "this wrapper is what the ban points to")]
     pub(crate) fn new(seed: HashSeed) -> Self {
-        Self {
-            inner: hashbrown::HashMap::with_hasher(seed.state()),
-        }
+        Self { inner: hashbrown::HashMap::with_hasher(seed.state()) }
     }
 
     pub(crate) fn get<Q: ?Sized + Hash + Equivalent<K>>(&self, key: &Q) -> Option<&V> {

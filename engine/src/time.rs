@@ -76,11 +76,7 @@ impl Span {
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         let limit = (i64::MAX / 1_000_000) as u64;
-        Self(if millis > limit {
-            i64::MAX
-        } else {
-            millis as i64 * 1_000_000
-        })
+        Self(if millis > limit { i64::MAX } else { millis as i64 * 1_000_000 })
     }
 
     /// Nanoseconds.

@@ -61,9 +61,7 @@ impl Timers {
         if self.heap.peek()?.0.at > now {
             return None;
         }
-        self.heap
-            .pop()
-            .map(|Reverse(entry)| (entry.at, entry.owner))
+        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.owner))
     }
 
     pub(crate) fn next(&self) -> Option<Timestamp> {

@@ -120,23 +120,11 @@ impl TopologyBuilder {
             .map(|e| (rank[e.source().index()], rank[e.target().index()]))
             .collect();
         edges.sort_unstable();
-        let names: Vec<Box<str>> = self
-            .by_name
-            .into_keys()
-            .map(String::into_boxed_str)
-            .collect();
+        let names: Vec<Box<str>> = self.by_name.into_keys().map(String::into_boxed_str).collect();
         let version = version_of(&names, &edges);
         let dependencies = Adjacency::new(names.len(), edges.iter().copied());
         let dependents = Adjacency::new(names.len(), edges.iter().map(|&(a, b)| (b, a)));
-        (
-            Topology {
-                names,
-                dependencies,
-                dependents,
-                version,
-            },
-            self.report,
-        )
+        (Topology { names, dependencies, dependents, version }, self.report)
     }
 }
 
@@ -198,10 +186,7 @@ impl Topology {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Node> {
-        self.names
-            .binary_search_by(|n| (**n).cmp(name))
-            .ok()
-            .map(|at| at as Node)
+        self.names.binary_search_by(|n| (**n).cmp(name)).ok().map(|at| at as Node)
     }
 
     pub(crate) fn name(&self, node: Node) -> &str {
@@ -264,14 +249,7 @@ mod tests {
         for name in ["b", "a", "a", ""] {
             builder.node(name);
         }
-        for (from, to) in [
-            ("a", "b"),
-            ("a", "b"),
-            ("a", "a"),
-            ("b", "c"),
-            ("c", "a"),
-            ("", "a"),
-        ] {
+        for (from, to) in [("a", "b"), ("a", "b"), ("a", "a"), ("b", "c"), ("c", "a"), ("", "a")] {
             builder.edge(from, to);
         }
         let (topology, report) = builder.build();
@@ -292,10 +270,7 @@ mod tests {
             edges.iter().for_each(|(a, b)| builder.edge(a, b));
             builder.build().0.version()
         };
-        assert_eq!(
-            build(&[("a", "b"), ("c", "b")]),
-            build(&[("c", "b"), ("a", "b"), ("a", "b")])
-        );
+        assert_eq!(build(&[("a", "b"), ("c", "b")]), build(&[("c", "b"), ("a", "b"), ("a", "b")]));
         assert_ne!(build(&[("a", "b")]), build(&[("b", "a")]));
     }
 
@@ -307,11 +282,7 @@ mod tests {
         }
         let (topology, _) = builder.build();
         let k = topology.find("k").expect("known");
-        let names: Vec<_> = topology
-            .dependencies(k)
-            .iter()
-            .map(|&n| topology.name(n))
-            .collect();
+        let names: Vec<_> = topology.dependencies(k).iter().map(|&n| topology.name(n)).collect();
         assert_eq!(names, ["a", "m", "z"]);
         assert_eq!(topology.dependents(topology.find("m").expect("known")), [k]);
         assert_eq!(topology.find("q"), None);

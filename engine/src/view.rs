@@ -106,16 +106,7 @@ impl Evidence<'_> {
             0 => Score::ZERO,
             _ => Score::from_f64(contribution.to_f64() / value.to_f64()),
         };
-        Self {
-            code,
-            entity: None,
-            kind: None,
-            value,
-            weight,
-            contribution,
-            count,
-            of,
-        }
+        Self { code, entity: None, kind: None, value, weight, contribution, count, of }
     }
 }
 
@@ -203,12 +194,7 @@ impl<'a> IncidentView<'a> {
     /// The highest severity of its members.
     #[must_use]
     pub fn severity(&self) -> Severity {
-        self.incident
-            .members
-            .iter()
-            .map(|m| m.subject.severity)
-            .max()
-            .unwrap_or_default()
+        self.incident.members.iter().map(|m| m.subject.severity).max().unwrap_or_default()
     }
 
     /// Earliest onset of its members.
@@ -238,17 +224,13 @@ impl<'a> IncidentView<'a> {
     /// The current candidate. There is one from the first alert on.
     #[must_use]
     pub fn root_cause(&self) -> Option<CandidateView<'a>> {
-        self.incident
-            .candidate
-            .and_then(|entity| self.candidate(entity))
+        self.incident.candidate.and_then(|entity| self.candidate(entity))
     }
 
     /// The second best.
     #[must_use]
     pub fn runner_up(&self) -> Option<CandidateView<'a>> {
-        self.incident
-            .runner_up
-            .and_then(|entity| self.candidate(entity))
+        self.incident.runner_up.and_then(|entity| self.candidate(entity))
     }
 
     /// Whether the candidate's confidence is below the policy's `low_confidence`.
@@ -269,18 +251,12 @@ impl<'a> IncidentView<'a> {
     #[must_use]
     pub fn candidates(&self) -> Vec<CandidateView<'a>> {
         let ranked = self.incident.hypotheses.ranked(self.model);
-        ranked
-            .iter()
-            .filter_map(|h| self.candidate(h.entity))
-            .collect()
+        ranked.iter().filter_map(|h| self.candidate(h.entity)).collect()
     }
 
     fn candidate(&self, entity: Entity) -> Option<CandidateView<'a>> {
         let root = self.incident.hypotheses.get(entity)?;
-        let own = self
-            .incident
-            .symptom(entity)
-            .and_then(|s| s.own(self.model));
+        let own = self.incident.symptom(entity).and_then(|s| s.own(self.model));
         let member = own.map(|own| &self.incident.members[own.member as usize]);
         Some(CandidateView {
             entity: self.model.name(entity),
@@ -295,13 +271,8 @@ impl<'a> IncidentView<'a> {
     /// Share of the candidate in the odds of all, "none of these" included.
     fn confidence(&self, root: &Hypothesis) -> Score {
         let none = Score::from_f64(self.model.policy.spec.ranking.none_score);
-        let scores = || {
-            self.incident
-                .hypotheses
-                .iter()
-                .map(|h| h.score)
-                .filter(|&s| s > Score::WORST)
-        };
+        let scores =
+            || self.incident.hypotheses.iter().map(|h| h.score).filter(|&s| s > Score::WORST);
         let best = scores().max().unwrap_or(none).max(none);
         let all: u64 = scores().map(|s| self.model.odds(s, best)).sum();
         let all = all + self.model.odds(none, best);
@@ -311,10 +282,7 @@ impl<'a> IncidentView<'a> {
     /// The terms that made the candidate win, largest first. Their contributions sum to its score.
     #[must_use]
     pub fn evidence(&self) -> Vec<Evidence<'a>> {
-        let Some(root) = self
-            .incident
-            .candidate
-            .and_then(|e| self.incident.hypotheses.get(e))
+        let Some(root) = self.incident.candidate.and_then(|e| self.incident.hypotheses.get(e))
         else {
             return Vec::new();
         };
@@ -332,36 +300,18 @@ impl<'a> IncidentView<'a> {
         let mut list = Vec::new();
         if let Some(own) = terms.own {
             let term = Evidence::new(Code::OwnAlert, own.strength, own.score, (1, 1));
-            list.push(Evidence {
-                kind: Some(own.kind),
-                ..term
-            });
+            list.push(Evidence { kind: Some(own.kind), ..term });
         }
         if let Some(starved) = terms.starved {
             let counts = (starved.slow, starved.callees);
-            list.push(Evidence::new(
-                Code::StarvedCaller,
-                starved.worst,
-                starved.score,
-                counts,
-            ));
+            list.push(Evidence::new(Code::StarvedCaller, starved.worst, starved.score, counts));
         }
         if terms.silent < Score::ZERO {
-            list.push(Evidence::new(
-                Code::Silent,
-                Score::ONE,
-                terms.silent,
-                (1, 1),
-            ));
+            list.push(Evidence::new(Code::Silent, Score::ONE, terms.silent, (1, 1)));
         }
         if terms.disagreement < Score::ZERO {
             let (value, less) = (terms.explained, terms.disagreement);
-            list.push(Evidence::new(
-                Code::Disagreement,
-                value,
-                less,
-                terms.complaining,
-            ));
+            list.push(Evidence::new(Code::Disagreement, value, less, terms.complaining));
         }
         list
     }
@@ -373,35 +323,23 @@ impl<'a> IncidentView<'a> {
             .symptoms_above(self.model, root.entity)
             .map(|(at, hops)| {
                 let symptom = &self.incident.symptoms[at];
-                let (value, part) = (
-                    symptom.asks(self.model),
-                    symptom.explained_by(self.model, own, hops),
-                );
+                let (value, part) =
+                    (symptom.asks(self.model), symptom.explained_by(self.model, own, hops));
                 let count = hops.into();
                 let term = Evidence::new(Code::Explains, value, part, (count, count));
-                Evidence {
-                    entity: Some(self.model.name(symptom.entity)),
-                    ..term
-                }
+                Evidence { entity: Some(self.model.name(symptom.entity)), ..term }
             })
             .filter(|e| e.contribution > Score::ZERO)
             .collect();
         list.sort_by(|a, b| {
-            b.contribution
-                .cmp(&a.contribution)
-                .then_with(|| a.entity.cmp(&b.entity))
+            b.contribution.cmp(&a.contribution).then_with(|| a.entity.cmp(&b.entity))
         });
         let others = list.split_off(list.len().min(EXPLAINS_LISTED));
         if !others.is_empty() {
             let listed: Score = list.iter().map(|e| e.contribution).sum();
             let (value, count) = (others.iter().map(|e| e.value).sum(), others.len() as u32);
             let rest = terms.explained - listed;
-            list.push(Evidence::new(
-                Code::ExplainsOthers,
-                value,
-                rest,
-                (count, count),
-            ));
+            list.push(Evidence::new(Code::ExplainsOthers, value, rest, (count, count)));
         }
         list
     }
@@ -415,11 +353,11 @@ impl<'a> IncidentView<'a> {
         };
         let best = by_code(&self.incident.terms(self.model, first));
         let lost = |loser: &Hypothesis| {
-            let theirs = by_code(&self.incident.terms(self.model, loser));
-            let gaps = best
-                .iter()
-                .zip(&theirs)
-                .map(|(&(code, a), &(_, b))| (code, a - b));
+            let terms = self.incident.terms(self.model, loser);
+            let theirs = by_code(&terms);
+            // Without an alert of its own, what it lacks by way of one is its silence.
+            let best = if terms.own.is_none() { by_silence(best) } else { best };
+            let gaps = best.iter().zip(&theirs).map(|(&(code, a), &(_, b))| (code, a - b));
             // The largest gap; of equals the first term.
             let worst = gaps.rev().max_by_key(|&(_, gap)| gap)?;
             Some(WhyNot {
@@ -436,15 +374,9 @@ impl<'a> IncidentView<'a> {
     /// when there is none within the reach of the ranking.
     #[must_use]
     pub fn hops_to_root(&self, member: usize) -> Option<u8> {
-        let (root, entity) = (
-            self.incident.candidate?,
-            self.incident.members[member].subject.entity,
-        );
-        if root == entity {
-            Some(0)
-        } else {
-            self.model.hops(entity, root)
-        }
+        let (root, entity) =
+            (self.incident.candidate?, self.incident.members[member].subject.entity);
+        if root == entity { Some(0) } else { self.model.hops(entity, root) }
     }
 
     /// How many alerts belong to it, and how many of them fire.
@@ -470,11 +402,7 @@ impl<'a> IncidentView<'a> {
     /// How many entities alert in it.
     #[must_use]
     pub fn entities(&self) -> usize {
-        self.incident
-            .symptoms
-            .iter()
-            .filter(|s| s.is_alerting())
-            .count()
+        self.incident.symptoms.iter().filter(|s| s.is_alerting()).count()
     }
 
     /// The top-most alerting entities, on which no other alerting member depends: where users
@@ -502,11 +430,7 @@ impl<'a> IncidentView<'a> {
     /// Events about its members, repeats among them, and times a member flapped.
     #[must_use]
     pub fn dedup(&self) -> (u64, u64, u64) {
-        (
-            self.incident.events,
-            self.incident.repeats,
-            self.incident.flaps,
-        )
+        (self.incident.events, self.incident.repeats, self.incident.flaps)
     }
 
     /// Input positions of its first event and of the latest one that changed it.
@@ -529,17 +453,20 @@ impl<'a> IncidentView<'a> {
 
 /// Scores by code, in the order in which ties are told.
 fn by_code(terms: &Terms) -> [(Code, Score); 5] {
+    let own = terms.own.map_or(Score::ZERO, |own| own.score);
+    let starved = terms.starved.map_or(Score::ZERO, |starved| starved.score);
     [
-        (
-            Code::OwnAlert,
-            terms.own.map_or(Score::ZERO, |own| own.score),
-        ),
+        (Code::OwnAlert, own),
         (Code::Explains, terms.explained),
-        (
-            Code::StarvedCaller,
-            terms.starved.map_or(Score::ZERO, |starved| starved.score),
-        ),
+        (Code::StarvedCaller, starved),
         (Code::Disagreement, terms.disagreement),
         (Code::Silent, terms.silent),
     ]
+}
+
+/// The same, with the own alert counted where silence is.
+fn by_silence(mut scores: [(Code, Score); 5]) -> [(Code, Score); 5] {
+    let own = std::mem::take(&mut scores[0].1);
+    scores[4].1 += own;
+    scores
 }

@@ -56,10 +56,7 @@ impl Walks {
     pub(crate) fn new(topology: &Topology, grouping: &Grouping, explain_hops: u8) -> Self {
         let nodes = topology.len();
         let mut walker = Walker::new(nodes);
-        let mut reach = Flat {
-            starts: vec![0],
-            items: Vec::new(),
-        };
+        let mut reach = Flat { starts: vec![0], items: Vec::new() };
         let mut prior = Vec::with_capacity(nodes);
         for node in 0..nodes as Node {
             let below = walker.walk(
@@ -70,28 +67,18 @@ impl Walks {
             );
             let first = reach.items.len();
             for &(root, hops) in below {
-                reach.items.push(Reach {
-                    root,
-                    relation: Relation::Below(hops),
-                });
+                reach.items.push(Reach { root, relation: Relation::Below(hops) });
             }
             for &root in topology.dependents(node).iter().take(grouping.reach_max) {
                 if !reach.items[first..].iter().any(|r| r.root == root) {
-                    reach.items.push(Reach {
-                        root,
-                        relation: Relation::Dependent,
-                    });
+                    reach.items.push(Reach { root, relation: Relation::Dependent });
                 }
             }
             reach.starts.push(reach.items.len() as u32);
             prior.push(price(topology, node, &mut walker, grouping));
         }
         let above = transpose(&reach, nodes, explain_hops);
-        Self {
-            reach,
-            above,
-            prior,
-        }
+        Self { reach, above, prior }
     }
 
     /// The roots that could explain an alert at `node`, itself first.
@@ -120,12 +107,7 @@ impl Walks {
 
 /// Z is the expected number of entities that alert when `node` is the root.
 fn price(topology: &Topology, node: Node, walker: &mut Walker, grouping: &Grouping) -> Score {
-    let dependents = walker.walk(
-        node,
-        |n| topology.dependents(n),
-        grouping.hops_max,
-        AUDIENCE_MAX,
-    );
+    let dependents = walker.walk(node, |n| topology.dependents(n), grouping.hops_max, AUDIENCE_MAX);
     let mut weights = vec![1.0];
     for hops in 1..=usize::from(grouping.hops_max) {
         weights.push(weights[hops - 1] * grouping.decay);
@@ -134,11 +116,7 @@ fn price(topology: &Topology, node: Node, walker: &mut Walker, grouping: &Groupi
     for &(_, hops) in dependents {
         by_hops[usize::from(hops)] += 1;
     }
-    let seen: f64 = by_hops
-        .iter()
-        .zip(&weights)
-        .map(|(&n, w)| f64::from(n) * w)
-        .sum();
+    let seen: f64 = by_hops.iter().zip(&weights).map(|(&n, w)| f64::from(n) * w).sum();
     let loaded = topology.dependencies(node).len() as f64 * grouping.dependent_weight;
     -Score::from_f64(ln(seen + loaded))
 }
@@ -178,11 +156,7 @@ struct Walker {
 
 impl Walker {
     fn new(nodes: usize) -> Self {
-        Self {
-            seen_in: vec![0; nodes],
-            round: 0,
-            found: Vec::new(),
-        }
+        Self { seen_in: vec![0; nodes], round: 0, found: Vec::new() }
     }
 
     /// At most `limit` nodes within `hops_max` of `start`, nearest first, `start` itself included.
@@ -234,11 +208,8 @@ mod tests {
     fn reach_is_nearest_first_and_survives_cycles() {
         let (topology, walks) = walks(&[("a", "b"), ("b", "c"), ("c", "a"), ("x", "a")]);
         let a = topology.find("a").expect("known");
-        let list: Vec<_> = walks
-            .reach(a)
-            .iter()
-            .map(|r| (topology.name(r.root), r.relation))
-            .collect();
+        let list: Vec<_> =
+            walks.reach(a).iter().map(|r| (topology.name(r.root), r.relation)).collect();
         let expected = [
             ("a", Relation::Below(0)),
             ("b", Relation::Below(1)),
@@ -246,11 +217,7 @@ mod tests {
             ("x", Relation::Dependent),
         ];
         assert_eq!(list, expected);
-        let above: Vec<_> = walks
-            .above(a)
-            .iter()
-            .map(|&(n, h)| (topology.name(n), h))
-            .collect();
+        let above: Vec<_> = walks.above(a).iter().map(|&(n, h)| (topology.name(n), h)).collect();
         assert_eq!(above, [("b", 2), ("c", 1), ("x", 1)]);
     }
 

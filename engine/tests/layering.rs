@@ -1,9 +1,6 @@
 //! The shape of the code: what depends on what, and what the core may not touch.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test of the sources reads them"
-)]
+#![expect(clippy::disallowed_methods, reason = "a test of the sources reads them")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,14 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the engine names in its manifest. Each line is an architectural decision.
-const DIRECT: [&str; 6] = [
-    "ahash",
-    "hashbrown",
-    "libm",
-    "petgraph",
-    "regex",
-    "thiserror",
-];
+const DIRECT: [&str; 6] = ["ahash", "hashbrown", "libm", "petgraph", "regex", "thiserror"];
 
 /// What these bring along, on any platform.
 const TRANSITIVE: [&str; 18] = [
@@ -98,11 +88,7 @@ fn files(folders: &[&str]) -> Vec<(PathBuf, String)> {
 fn the_engine_depends_on_what_is_listed() {
     let direct = tree("hypocenter-engine", &["--depth", "1"]);
     assert_eq!(direct, DIRECT.map(str::to_owned).into());
-    let allowed: BTreeSet<String> = DIRECT
-        .iter()
-        .chain(&TRANSITIVE)
-        .map(|&n| n.into())
-        .collect();
+    let allowed: BTreeSet<String> = DIRECT.iter().chain(&TRANSITIVE).map(|&n| n.into()).collect();
     let all = tree("hypocenter-engine", &[]);
     let more: Vec<_> = all.difference(&allowed).collect();
     assert!(more.is_empty(), "not on the list: {more:?}");
@@ -145,11 +131,7 @@ fn the_engine_touches_nothing_outside() {
 fn every_module_says_what_it_is_for() {
     for (path, text) in files(&["engine/src", "ingest/src", "bench/src"]) {
         let tests = path.ends_with("tests.rs");
-        assert!(
-            tests || text.starts_with("//! "),
-            "{} has no header",
-            path.display()
-        );
+        assert!(tests || text.starts_with("//! "), "{} has no header", path.display());
     }
 }
 

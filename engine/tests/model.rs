@@ -93,10 +93,7 @@ impl Model {
             _ => (now + TIMEOUT, true),
         };
         let starts = event.starts.unwrap_or(now);
-        let lives = self
-            .alerts
-            .get(&name)
-            .is_some_and(|alert| self.lives(alert.incident));
+        let lives = self.alerts.get(&name).is_some_and(|alert| self.lives(alert.incident));
         let Some(alert) = self.alerts.get_mut(&name) else {
             if resolved {
                 return Said::Unknown;
@@ -151,21 +148,14 @@ impl Model {
         if flapping {
             alert.flapping_until = alert.flapping_until.max(now + FLAP_HOLD / 2);
         }
-        if aside || flapping {
-            Said::Suppressed
-        } else {
-            Said::Placed
-        }
+        if aside || flapping { Said::Suppressed } else { Said::Placed }
     }
 
     /// Learns from the engine what the model does not decide.
     fn learn(&mut self, decisions: &Decisions) {
         for decision in decisions.as_slice() {
             match *decision {
-                Decision::Opened {
-                    incident, alert, ..
-                }
-                | Decision::Joined { incident, alert } => {
+                Decision::Opened { incident, alert, .. } | Decision::Joined { incident, alert } => {
                     let known = self.alerts.get_mut(&alert.fingerprint);
                     known.expect("a known alert").incident = Some(incident);
                 }
@@ -194,11 +184,7 @@ fn said(decisions: &Decisions) -> Vec<(Option<Fingerprint>, Said)> {
             }
             Decision::Repeated { alert } => (alert.fingerprint, Said::Repeated),
             Decision::Resolved { alert, expired } => {
-                let said = if expired {
-                    Said::Expired
-                } else {
-                    Said::Resolved
-                };
+                let said = if expired { Said::Expired } else { Said::Resolved };
                 (alert.fingerprint, said)
             }
             Decision::ResolvedUnknown { fingerprint } => (fingerprint, Said::Unknown),
@@ -217,12 +203,7 @@ fn said(decisions: &Decisions) -> Vec<(Option<Fingerprint>, Said)> {
 type Drawn = (i64, usize, Option<i64>, Option<i64>, Option<Status>, bool);
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    let waits = prop_oneof![
-        Just(0),
-        1..5_000i64,
-        5_000..100_000i64,
-        100_000..1_500_000i64
-    ];
+    let waits = prop_oneof![Just(0), 1..5_000i64, 5_000..100_000i64, 100_000..1_500_000i64];
     let offset = prop_oneof![
         Just(None),
         Just(Some(0)),
@@ -235,14 +216,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         Just(Some(Status::Firing)),
         Just(Some(Status::Resolved))
     ];
-    let event = (
-        waits,
-        0..4usize,
-        offset.clone(),
-        offset,
-        status,
-        any::<bool>(),
-    );
+    let event = (waits, 0..4usize, offset.clone(), offset, status, any::<bool>());
     prop::collection::vec(event, 1..80).prop_map(|list| {
         let mut now = 1_700_000_000_000;
         let event = |(wait, alert, starts, ends, status, replica): Drawn| {
@@ -272,15 +246,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 /// E2, E3, E4: what is said of each event, and when alerts expire, is what the model says.
 #[test]
 fn identity_and_episodes_follow_the_model() {
-    let config = ProptestConfig {
-        cases: 500,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
+    let config =
+        ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[3; 32]);
     let result = TestRunner::new_with_rng(config, rng).run(&events(), |events| {
         let policy = policy(|spec| spec.times.flap_hold = Span::from_millis(FLAP_HOLD as u64));
-        let mut engine = Engine::new(policy.clone(), graph("a>b b>c"), 0, HashSeed(5));
+        let mut engine = Engine::new(policy.clone(), graph("a>b b>c"), "test/0", HashSeed(5));
         let mut model = Model::default();
         let mut decisions = Decisions::new();
         for (at, event) in events.iter().enumerate() {
@@ -294,9 +265,8 @@ fn identity_and_episodes_follow_the_model() {
                     decisions.clear();
                     progress = engine.advance(Timestamp::from_millis(to), &mut decisions);
                     for (name, said) in said(&decisions) {
-                        let found = expired
-                            .iter()
-                            .position(|&(_, n, s)| (Some(n), s) == (name, said));
+                        let found =
+                            expired.iter().position(|&(_, n, s)| (Some(n), s) == (name, said));
                         prop_assert!(found.is_some(), "{said:?} at {to}");
                         expired.swap_remove(found.expect("checked"));
                     }
@@ -311,12 +281,7 @@ fn identity_and_episodes_follow_the_model() {
             let expected = model.take(name, event);
             decisions.clear();
             event.apply(&mut engine, at as u64, &mut decisions);
-            prop_assert_eq!(
-                said(&decisions),
-                vec![(Some(name), expected)],
-                "{:?}",
-                event
-            );
+            prop_assert_eq!(said(&decisions), vec![(Some(name), expected)], "{:?}", event);
             model.learn(&decisions);
             engine.check();
         }
@@ -330,7 +295,7 @@ fn identity_and_episodes_follow_the_model() {
 /// An HA pair that disagrees makes one alert end and go on for weeks: nothing may grow with that.
 #[test]
 fn a_pair_that_disagrees_holds_no_memory() {
-    let mut engine = Engine::new(policy(|_| {}), graph("a>b"), 0, HashSeed(5));
+    let mut engine = Engine::new(policy(|_| {}), graph("a>b"), "test/0", HashSeed(5));
     let mut decisions = Decisions::new();
     let labels = vec![
         ("alertname".to_owned(), "DiskFull".to_owned()),

@@ -82,26 +82,16 @@ impl Admin {
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let ready = Readiness::default();
-        let shared = Shared {
-            metrics,
-            ready: ready.clone(),
-        };
+        let shared = Shared { metrics, ready: ready.clone() };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(move || runtime.block_on(serve(listener, shared, stopped)))
             .map_err(failed)?;
-        Ok(Self {
-            address,
-            ready,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { address, ready, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens; with port 0 asked for, the port that was given.
@@ -186,11 +176,7 @@ async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.contains("application/openmetrics-text"));
-    let exposition = if accepts {
-        Exposition::OpenMetrics
-    } else {
-        Exposition::Text
-    };
+    let exposition = if accepts { Exposition::OpenMetrics } else { Exposition::Text };
     let kind = [(header::CONTENT_TYPE, exposition.content_type())];
     (kind, shared.metrics.render(exposition)).into_response()
 }

@@ -176,12 +176,7 @@ mod tests {
     fn long_help_has_exit_codes_and_defaults() {
         assert!(help(&["hypocenter", "--help"]).contains("Exit codes:\n  0    done"));
         let run = help(&["hypocenter", "run", "--help"]);
-        for part in [
-            "--config.file <FILE>",
-            "127.0.0.1:9096",
-            "- debug: Everything",
-            "130",
-        ] {
+        for part in ["--config.file <FILE>", "127.0.0.1:9096", "- debug: Everything", "130"] {
             assert!(run.contains(part), "{run}");
         }
     }

@@ -25,8 +25,6 @@ pub enum Exit {
     Invalid = 3,
     /// An input is unavailable.
     Unavailable = 5,
-    /// The user interrupted it.
-    Interrupted = 130,
 }
 
 /// Why a command failed: what, where, and how to mend it; one line for each thing that is wrong.
@@ -79,10 +77,9 @@ pub fn dispatch(command: &Command) -> Result<(), Failure> {
 /// Writes text to standard output. A reader that has seen enough, such as `head`, is no fault.
 fn print(text: &str) -> Result<(), Failure> {
     match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
-            Exit::Runtime,
-            format!("cannot write standard output: {error}"),
-        )),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Runtime, format!("cannot write standard output: {error}")))
+        }
         _ => Ok(()),
     }
 }
@@ -106,10 +103,7 @@ pub fn load_config(args: &CommonArgs) -> Result<Config, Failure> {
 /// How to log: as the flags say, else as `config` does.
 #[must_use]
 pub fn log_of(args: LogArgs, config: Log) -> Log {
-    Log {
-        level: args.level.unwrap_or(config.level),
-        format: args.format.unwrap_or(config.format),
-    }
+    Log { level: args.level.unwrap_or(config.level), format: args.format.unwrap_or(config.format) }
 }
 
 /// The topology of a configuration, and what was found in its file; empty when it names none.

@@ -64,10 +64,7 @@ pub struct Accept {
 
 impl Default for Accept {
     fn default() -> Self {
-        Self {
-            labels: LabelLimits::default(),
-            body_bytes_max: 4 << 20,
-        }
+        Self { labels: LabelLimits::default(), body_bytes_max: 4 << 20 }
     }
 }
 
@@ -82,10 +79,7 @@ pub struct Annotations {
 
 impl Default for Annotations {
     fn default() -> Self {
-        Self {
-            value: "value".to_owned(),
-            threshold: "threshold".to_owned(),
-        }
+        Self { value: "value".to_owned(), threshold: "threshold".to_owned() }
     }
 }
 
@@ -98,9 +92,7 @@ pub struct Web {
 
 impl Default for Web {
     fn default() -> Self {
-        Self {
-            listen_address: SocketAddr::from(([127, 0, 0, 1], WEB_PORT)),
-        }
+        Self { listen_address: SocketAddr::from(([127, 0, 0, 1], WEB_PORT)) }
     }
 }
 

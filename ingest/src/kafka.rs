@@ -32,9 +32,7 @@ impl Properties<'_> {
         for (key, value) in self.given {
             let ours = self.fixed.iter().find(|(name, _)| name == key);
             if let Some((_, ours)) = ours.filter(|(_, ours)| value != ours) {
-                wrong.push(format!(
-                    "{key} is {value:?}, but must be {ours:?}: remove it"
-                ));
+                wrong.push(format!("{key} is {value:?}, but must be {ours:?}: remove it"));
             }
             if let Some((_, why)) = self.refused.iter().find(|(name, _)| name == key) {
                 wrong.push(format!("{key} may not be set here: {why}"));
@@ -76,10 +74,7 @@ struct JournalState {
 impl Journal {
     /// `place` says which client this is: topic and brokers.
     pub(crate) fn new(place: String) -> Self {
-        Self {
-            place,
-            state: Mutex::default(),
-        }
+        Self { place, state: Mutex::default() }
     }
 
     /// Which client this is.
@@ -217,15 +212,10 @@ pub(crate) fn await_topic<C: ClientContext>(
         std::thread::sleep(Duration::from_millis(100).min(left));
     }
     Err(match missing {
-        Some(code) => format!(
-            "the topic was not usable within {timeout:?}: {code}{}",
-            hint(code)
-        ),
+        Some(code) => format!("the topic was not usable within {timeout:?}: {code}{}", hint(code)),
         None => format!(
             "no broker answered within {timeout:?} ({}){}",
-            journal
-                .last_error()
-                .unwrap_or_else(|| "no error reported".to_owned()),
+            journal.last_error().unwrap_or_else(|| "no error reported".to_owned()),
             hint(RDKafkaErrorCode::AllBrokersDown)
         ),
     })

@@ -50,10 +50,7 @@ impl EmbeddedCluster {
         let cluster = Self { producer };
         shorten_first_rebalance(&cluster.producer, Duration::from_millis(100));
         for (topic, partitions) in topics {
-            cluster
-                .mock()?
-                .create_topic(topic, *partitions, 1)
-                .map_err(failed(topic))?;
+            cluster.mock()?.create_topic(topic, *partitions, 1).map_err(failed(topic))?;
         }
         Ok(cluster)
     }
@@ -76,10 +73,7 @@ impl EmbeddedCluster {
             true => mock.broker_up(-1),
             false => mock.broker_down(-1),
         };
-        done.map_err(|source| EmbeddedError {
-            what: "reachable".to_owned(),
-            source,
-        })
+        done.map_err(|source| EmbeddedError { what: "reachable".to_owned(), source })
     }
 
     /// Produces the payloads to one partition, in order, and waits until all are stored.
@@ -120,10 +114,7 @@ impl EmbeddedCluster {
     fn produce(&self, mut record: BaseRecord<'_, (), [u8]>) -> Result<(), EmbeddedError> {
         while let Err((error, unsent)) = self.producer.send(record) {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                return Err(EmbeddedError {
-                    what: "produce".to_owned(),
-                    source: error,
-                });
+                return Err(EmbeddedError { what: "produce".to_owned(), source: error });
             }
             record = unsent;
             self.producer.poll(Duration::from_millis(1));
@@ -133,20 +124,13 @@ impl EmbeddedCluster {
 
     /// Waits until everything is stored, and looks whether it still is.
     fn stored(&self, topic: &str, partition: i32) -> Result<(), EmbeddedError> {
-        let failed = |source| EmbeddedError {
-            what: format!("{topic}[{partition}]"),
-            source,
-        };
+        let failed = |source| EmbeddedError { what: format!("{topic}[{partition}]"), source };
         self.producer.flush(PATIENCE).map_err(failed)?;
         let client = self.producer.client();
-        let (first, _) = client
-            .fetch_watermarks(topic, partition, PATIENCE)
-            .map_err(failed)?;
+        let (first, _) = client.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
         match first {
             0 => Ok(()),
-            _ => Err(failed(KafkaError::MessageProduction(
-                RDKafkaErrorCode::QueueFull,
-            ))),
+            _ => Err(failed(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull))),
         }
     }
 

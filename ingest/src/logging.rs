@@ -19,10 +19,7 @@ use crate::config::{Log, LogFormat, LogLevel};
 /// Sends the log of this process to standard error. Only the first call has an effect.
 pub fn init(log: Log) {
     // A second call is a test's or a library user's own subscriber: theirs stays.
-    drop(tracing::subscriber::set_global_default(subscriber(
-        log,
-        io::stderr,
-    )));
+    drop(tracing::subscriber::set_global_default(subscriber(log, io::stderr)));
 }
 
 /// What writes log lines to `writer`. Libraries are heard from warnings on.
@@ -36,12 +33,10 @@ where
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
     };
-    let targets = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("hypocenter", level);
-    let lines = tracing_subscriber::fmt::layer()
-        .event_format(Lines(log.format))
-        .with_writer(writer);
+    let targets =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("hypocenter", level);
+    let lines =
+        tracing_subscriber::fmt::layer().event_format(Lines(log.format)).with_writer(writer);
     tracing_subscriber::registry().with(targets).with(lines)
 }
 
@@ -180,10 +175,7 @@ mod tests {
 
     #[test]
     fn json_lines_are_json() {
-        let log = Log {
-            level: LogLevel::Debug,
-            format: LogFormat::Json,
-        };
+        let log = Log { level: LogLevel::Debug, format: LogFormat::Json };
         let text = logged(log, || tracing::debug!(n = 1, text = "x\ty", "hello"));
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value["msg"], "hello");

@@ -116,9 +116,7 @@ impl Metrics {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         };
-        shared
-            .map(|mut shared| shared.clone_from(snapshot))
-            .is_some()
+        shared.map(|mut shared| shared.clone_from(snapshot)).is_some()
     }
 
     /// The counters published last.
@@ -140,9 +138,7 @@ impl Metrics {
         let mut sinks = locked(&self.shared.sinks);
         let taken = |name: &str| sinks.iter().any(|(known, _)| known == name);
         let numbered = (2..).map(|n| format!("{name}-{n}"));
-        let unique = std::iter::once(name.to_owned())
-            .chain(numbered)
-            .find(|name| !taken(name));
+        let unique = std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken(name));
         sinks.push((unique.unwrap_or_default(), Arc::clone(&counters)));
         counters
     }

@@ -30,10 +30,8 @@ impl Offsets {
 
     /// Notes that one output caused by `position` has arrived.
     pub fn acknowledged(&mut self, position: u64) {
-        if let Some((_, count)) = self
-            .pending
-            .iter_mut()
-            .find(|(p, count)| *p == position && *count > 0)
+        if let Some((_, count)) =
+            self.pending.iter_mut().find(|(p, count)| *p == position && *count > 0)
         {
             *count -= 1;
         }
@@ -45,21 +43,21 @@ impl Offsets {
     /// The next position that must be read again after a restart.
     #[must_use]
     pub fn safe(&mut self) -> u64 {
-        let safe = self
-            .pending
-            .front()
-            .map_or(self.decided, |&(position, _)| position);
+        let safe = self.pending.front().map_or(self.decided, |&(position, _)| position);
         self.safe = self.safe.max(safe);
         self.safe
+    }
+
+    /// The position after the last one that has been decided.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.decided
     }
 
     /// Outputs on their way.
     #[must_use]
     pub fn outstanding(&self) -> u64 {
-        self.pending
-            .iter()
-            .map(|&(_, count)| u64::from(count))
-            .sum()
+        self.pending.iter().map(|&(_, count)| u64::from(count)).sum()
     }
 }
 
@@ -77,11 +75,7 @@ mod tests {
         offsets.decided(7);
         assert_eq!((offsets.safe(), offsets.outstanding()), (3, 3));
         offsets.acknowledged(5);
-        assert_eq!(
-            offsets.safe(),
-            3,
-            "out of order: the earlier one is still on its way"
-        );
+        assert_eq!(offsets.safe(), 3, "out of order: the earlier one is still on its way");
         offsets.acknowledged(3);
         assert_eq!(offsets.safe(), 3);
         offsets.acknowledged(3);

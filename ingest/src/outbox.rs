@@ -145,10 +145,7 @@ impl Listener for Outbox {
             unreachable!("a record is JSON: {error}");
         }
         let headers = headers(&record, version);
-        let cause = Cause {
-            shard: version.shard.clone(),
-            position: version.position,
-        };
+        let cause = Cause { shard: version.shard.clone(), position: version.position };
         let outgoing = Outgoing {
             incident: &record.incident,
             version: record.version,
@@ -168,37 +165,20 @@ impl Listener for Outbox {
     }
 
     fn rejected(&mut self, rejection: &Rejection<'_>) {
-        let Rejection {
-            shard,
-            position,
-            class,
-            reason,
-            payload,
-        } = *rejection;
+        let Rejection { shard, position, class, reason, payload } = *rejection;
         self.rejected += 1;
         self.counters.reject(class);
         if self.rejected <= LOGGED_ONE_BY_ONE || self.rejected.is_power_of_two() {
             let input = &shard.input;
             let (partition, total) = (shard.partition, self.rejected);
-            warn!(
-                input,
-                partition, position, class, total, "cannot read input: {reason}"
-            );
+            warn!(input, partition, position, class, total, "cannot read input: {reason}");
         }
         let reason = reason.to_string();
-        let cause = Cause {
-            shard: shard.clone(),
-            position,
-        };
+        let cause = Cause { shard: shard.clone(), position };
         let Some(dead_letters) = &mut self.dead_letters else {
             return;
         };
-        let letter = DeadLetter {
-            cause: cause.clone(),
-            class,
-            reason: &reason,
-            payload,
-        };
+        let letter = DeadLetter { cause: cause.clone(), class, reason: &reason, payload };
         match dead_letters.sink.dead_letter(&dead_letters.topic, &letter) {
             Ok(()) => {
                 self.counters.dead_letters += 1;
@@ -222,10 +202,7 @@ fn headers<'h>(record: &IncidentRecord<'_>, version: &Version<'_>) -> [(&'h str,
         ("content-type", "application/json".to_owned()),
         ("ce_specversion", "1.0".to_owned()),
         ("ce_type", "io.hypocenter.incident.v1".to_owned()),
-        (
-            "ce_source",
-            format!("/hypocenter/{input}/{}", version.shard.partition),
-        ),
+        ("ce_source", format!("/hypocenter/{input}/{}", version.shard.partition)),
         ("ce_id", format!("{}:{}", record.incident, record.version)),
         ("ce_time", rfc3339(record.updated.0)),
         ("ce_subject", record.incident.clone()),

@@ -82,9 +82,8 @@ impl Pipeline {
             if let Some(failure) = self.outbox.take_failure() {
                 return Err(failure.into());
             }
-            if polled == Polled::Idle {
-                self.tick();
-            }
+            // Every time: a busy partition must not keep time from a quiet one.
+            self.tick();
             self.settle(source)?;
             self.publish_metrics();
             if polled == Polled::End {
@@ -193,10 +192,7 @@ impl Pipeline {
         self.publish_metrics();
         match self.outbox.outstanding() {
             0 => Ok(()),
-            outstanding => Err(PipelineError::Drain {
-                outstanding,
-                seconds: DRAIN.as_secs(),
-            }),
+            outstanding => Err(PipelineError::Drain { outstanding, seconds: DRAIN.as_secs() }),
         }
     }
 
@@ -218,10 +214,9 @@ impl Pipeline {
             counters.shards.push(ShardSnapshot {
                 input: shard.input.clone(),
                 partition: shard.partition,
-                position: runner.position(),
+                position: runner.offsets().next(),
                 committed,
-                end: None,
-                log_time: Some(runner.now().as_millis() as f64 / 1e3),
+                log_time: runner.now().map(|now| now.as_millis() as f64 / 1e3),
             });
         }
         self.metrics.publish(counters);

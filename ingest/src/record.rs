@@ -7,7 +7,7 @@
 //! replay gives the same bytes. Measured latencies travel beside it, in headers and metrics.
 
 use hypocenter_engine::{
-    CandidateView, Code, Engine, Episode, Evidence, IncidentView, Score, Timestamp, WhyNot,
+    CandidateView, Code, Engine, Episode, Evidence, IncidentView, Kind, Score, Timestamp, WhyNot,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -71,7 +71,7 @@ pub struct IncidentRecord<'a> {
     /// From which inputs, under which graph and policy.
     pub provenance: Provenance<'a>,
     /// What the engine had to do without: `outside_topology`, `unmapped`, `refused_duration`,
-    /// `refused_members`, `refused_incidents`, `refused_alerts`.
+    /// `refused_members`.
     pub degraded: Vec<String>,
 }
 
@@ -308,17 +308,9 @@ impl<'a> IncidentRecord<'a> {
             rerank_cause: view.rerank_cause().map(|cause| cause.name()),
             evidence: view.evidence().iter().map(EvidenceTerm::new).collect(),
             why_not: view.why_not(WHY_NOT_LISTED).iter().map(Lost::new).collect(),
-            impact: Impact {
-                entities: view.entities(),
-                top_most,
-                top_most_count,
-            },
+            impact: Impact { entities: view.entities(), top_most, top_most_count },
             members: members(view),
-            dedup: Dedup {
-                events,
-                repeats,
-                flaps,
-            },
+            dedup: Dedup { events, repeats, flaps },
             provenance: Provenance {
                 input: &shard.input,
                 partition: shard.partition,
@@ -345,17 +337,13 @@ fn phase(view: &IncidentView<'_>) -> PhaseName {
 fn title(view: &IncidentView<'_>, root: Option<&CandidateView<'_>>) -> String {
     let (alerts, entities) = (view.member_counts().0, view.entities());
     let name = root.map_or("unknown", |root| root.entity);
-    let shown = root
-        .and_then(|root| root.alertname)
-        .unwrap_or("no alert of its own");
+    let shown = root.and_then(|root| root.alertname).unwrap_or("no alert of its own");
     let counted = |n: usize, one: &str, many: &str| match n {
         1 => format!("1 {one}"),
         n => format!("{n} {many}"),
     };
-    let (alerts, entities) = (
-        counted(alerts, "alert", "alerts"),
-        counted(entities, "entity", "entities"),
-    );
+    let (alerts, entities) =
+        (counted(alerts, "alert", "alerts"), counted(entities, "entity", "entities"));
     format!("{name}: {shown} ({alerts} on {entities})")
 }
 
@@ -372,18 +360,8 @@ fn members<'a>(view: &IncidentView<'a>) -> Members<'a> {
         hops: view.hops_to_root(at),
         mapped_by: member.mapped_by,
     };
-    let listed: Vec<_> = view
-        .members()
-        .take(MEMBERS_LISTED)
-        .enumerate()
-        .map(member)
-        .collect();
-    Members {
-        count,
-        firing,
-        truncated: listed.len() < count,
-        listed,
-    }
+    let listed: Vec<_> = view.members().take(MEMBERS_LISTED).enumerate().map(member).collect();
+    Members { count, firing, truncated: listed.len() < count, listed }
 }
 
 fn degraded(view: &IncidentView<'_>) -> Vec<String> {
@@ -406,7 +384,7 @@ impl<'a> Candidate<'a> {
         let fingerprint = |episode: Episode| episode.fingerprint.to_string();
         Self {
             entity: view.entity,
-            kind: view.kind.map(hypocenter_engine::Kind::name),
+            kind: view.kind.map(Kind::name),
             fingerprint: view.alert.map(fingerprint),
             alertname: view.alertname,
             score: Number(view.score),
@@ -449,12 +427,16 @@ fn explain(term: &Evidence<'_>) -> String {
     let entity = term.entity.unwrap_or_default();
     match term.code {
         Code::OwnAlert => {
-            let kind = term.kind.map_or("", hypocenter_engine::Kind::name);
+            let kind = match term.kind {
+                None | Some(Kind::Other) => "",
+                Some(kind) => kind.name(),
+            };
+            let gap = if kind.is_empty() { "" } else { " " };
             let cause = match term.kind {
                 Some(kind) if kind.is_cause() => ", a cause in itself",
                 _ => "",
             };
-            format!("its own {kind} alert{cause}")
+            format!("its own {kind}{gap}alert{cause}")
         }
         Code::StarvedCaller => format!("{count} of its {of} callees are slow from here alone"),
         Code::Explains if count == 1 => format!("{entity} depends on it and complains"),
@@ -468,6 +450,7 @@ fn explain(term: &Evidence<'_>) -> String {
 impl<'a> Lost<'a> {
     fn new(lost: &WhyNot<'a>) -> Self {
         let on = match lost.lost_on {
+            _ if lost.margin == Score::ZERO => "equal score, decided by dependencies and name",
             Code::OwnAlert => "its own alerts are weaker",
             Code::Explains | Code::ExplainsOthers => "it explains less of what others complain of",
             Code::StarvedCaller => "its callees do not point at it",

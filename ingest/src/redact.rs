@@ -10,10 +10,7 @@ pub fn host_of(url: &str) -> String {
     let Ok(uri) = url.parse::<ureq::http::Uri>() else {
         return "an invalid URL".to_owned();
     };
-    let port = uri
-        .port()
-        .map(|port| format!(":{port}"))
-        .unwrap_or_default();
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
     let scheme = uri.scheme_str().unwrap_or("http");
     format!("{scheme}://{}{port}", uri.host().unwrap_or_default())
 }

@@ -71,11 +71,7 @@ impl<W: Write> Player<W> {
             merged: BTreeMap::new(),
             candidates: BTreeMap::new(),
             body: Vec::new(),
-            summary: Summary {
-                records: 0,
-                rejected: 0,
-                latency: latency_histogram(),
-            },
+            summary: Summary { records: 0, rejected: 0, latency: latency_histogram() },
         }
     }
 
@@ -133,10 +129,7 @@ impl<W: Write> Player<W> {
 impl<W: Write> Listener for Player<W> {
     fn decided(&mut self, decision: &Decision) {
         match *decision {
-            Decision::Opened {
-                incident, alert, ..
-            }
-            | Decision::Joined { incident, alert } => {
+            Decision::Opened { incident, alert, .. } | Decision::Joined { incident, alert } => {
                 self.members.insert(alert, Some(incident));
             }
             Decision::Suppressed { alert, .. } => {
@@ -170,16 +163,9 @@ impl<W: Write> Listener for Player<W> {
     fn rejected(&mut self, rejection: &Rejection<'_>) {
         self.summary.rejected += 1;
         if self.first_rejections.len() < REJECTIONS_SHOWN {
-            let Rejection {
-                shard,
-                position,
-                class,
-                reason,
-                ..
-            } = rejection;
+            let Rejection { shard, position, class, reason, .. } = rejection;
             let place = &shard.input;
-            self.first_rejections
-                .push(format!("{place}:{position}: {class}: {reason}"));
+            self.first_rejections.push(format!("{place}:{position}: {class}: {reason}"));
         }
     }
 

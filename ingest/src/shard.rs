@@ -101,7 +101,7 @@ impl ShardRunner {
     pub fn new(setup: &Setup, shard: Shard, quiet_before: u64) -> Self {
         let (policy, topology) = (setup.policy.clone(), setup.topology.clone());
         let lane = Lane {
-            engine: Engine::new(policy, topology, shard.partition, setup.seed),
+            engine: Engine::new(policy, topology, &shard.to_string(), setup.seed),
             shard,
             decisions: Decisions::new(),
             clock: LogClock::default(),
@@ -112,10 +112,7 @@ impl ShardRunner {
             rejected: 0,
             offsets: Offsets::default(),
         };
-        Self {
-            decoder: Decoder::new(setup.decode.clone()),
-            lane,
-        }
+        Self { decoder: Decoder::new(setup.decode.clone()), lane }
     }
 
     /// The engine.
@@ -136,10 +133,10 @@ impl ShardRunner {
         self.lane.position
     }
 
-    /// Log time, as far as it has come.
+    /// Log time, as far as it has come; `None` before the first event.
     #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.lane.now
+    pub fn now(&self) -> Option<Timestamp> {
+        (self.lane.now > Timestamp::MIN).then_some(self.lane.now)
     }
 
     /// Records and single alerts that could not be read.
@@ -200,13 +197,7 @@ impl Lane {
             return;
         }
         let (shard, position, payload) = (record.shard, record.position, record.payload);
-        listener.rejected(&Rejection {
-            shard,
-            position,
-            class,
-            reason,
-            payload,
-        });
+        listener.rejected(&Rejection { shard, position, class, reason, payload });
     }
 
     fn apply(
@@ -218,11 +209,7 @@ impl Lane {
     ) {
         let event = &decoded.event;
         // Log time; a recording's own; or, for bare alerts in a file, the alert's latest claim.
-        let claimed = || {
-            event
-                .ends_at
-                .filter(|&end| Some(end) > event.starts_at && is_over(event))
-        };
+        let claimed = || event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
         let time = record
             .time
             .or(decoded.received_at)
@@ -232,8 +219,7 @@ impl Lane {
         self.now = self.now.max(time);
         self.advance(time, Some(since), listener);
         self.decisions.clear();
-        self.engine
-            .apply(Seq(record.position), event, time, &mut self.decisions);
+        self.engine.apply(Seq(record.position), event, time, &mut self.decisions);
         self.tell(Some(since), listener);
     }
 
@@ -241,11 +227,7 @@ impl Lane {
         let Some(passed) = self.clock.passed(now).filter(|_| self.caught_up) else {
             return;
         };
-        if self
-            .engine
-            .next_deadline()
-            .is_some_and(|deadline| deadline <= passed)
-        {
+        if self.engine.next_deadline().is_some_and(|deadline| deadline <= passed) {
             self.advance(passed, None, listener);
         }
     }
@@ -270,13 +252,7 @@ impl Lane {
             listener.decided(decision);
             if let &Decision::Published { incident, version } = decision {
                 let (shard, position) = (&self.shard, self.position);
-                let version = Version {
-                    incident,
-                    version,
-                    shard,
-                    position,
-                    since,
-                };
+                let version = Version { incident, version, shard, position, since };
                 listener.published(&self.engine, &version);
             }
         }

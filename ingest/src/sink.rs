@@ -74,10 +74,7 @@ pub(crate) mod tests {
             body,
             headers: &[],
             cause: Cause {
-                shard: Shard {
-                    input: "test".to_owned(),
-                    partition: 0,
-                },
+                shard: Shard { input: "test".to_owned(), partition: 0 },
                 position: version,
             },
         }

@@ -6,6 +6,7 @@ mod lines;
 pub mod several;
 pub mod stdin;
 
+use std::fmt;
 use std::time::Duration;
 
 use hypocenter_engine::Timestamp;
@@ -17,6 +18,12 @@ pub struct Shard {
     pub input: String,
     /// Partition number; 0 where there are no partitions.
     pub partition: u32,
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.input, self.partition)
+    }
 }
 
 /// A shard that comes to us.

@@ -20,20 +20,13 @@ pub fn read(file: &Path, bytes_max: u64) -> Result<String, String> {
     }
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(failed)?;
-    opened
-        .take(bytes_max + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    opened.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > bytes_max {
         return Err(format!("has more than {bytes_max} bytes, the maximum"));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count()
-            + 1;
+        let line = error.as_bytes()[..valid].iter().filter(|b| **b == b'\n').count() + 1;
         format!("is not UTF-8 text: line {line} has a byte that does not belong there")
     })?;
     Ok(match text.strip_prefix('\u{feff}') {

@@ -94,12 +94,7 @@ impl TopologyFile {
         }
         let (topology, report) = builder.build();
         let lookalikes = lookalikes(&topology);
-        Ok(Self {
-            topology,
-            report,
-            lookalikes,
-            format,
-        })
+        Ok(Self { topology, report, lookalikes, format })
     }
 }
 
@@ -113,9 +108,5 @@ fn lookalikes(topology: &Topology) -> Vec<Vec<String>> {
         by_fold.entry(fold).or_default().push(name);
     }
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-    by_fold
-        .into_values()
-        .filter(|names| names.len() > 1)
-        .map(owned)
-        .collect()
+    by_fold.into_values().filter(|names| names.len() > 1).map(owned).collect()
 }

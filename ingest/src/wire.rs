@@ -160,15 +160,8 @@ impl Decoder {
         let parsed =
             simd_json::fill_tape_padded(&mut self.text, body.len(), &mut self.buffers, &mut tape);
         let outcome = match parsed {
-            Ok(()) => walk(
-                &tape.0,
-                &self.options,
-                received_at,
-                &mut pairs,
-                &mut self.inner,
-                each,
-            )
-            .map_err(BodyError::whole),
+            Ok(()) => walk(&tape.0, &self.options, received_at, &mut pairs, &mut self.inner, each)
+                .map_err(BodyError::whole),
             Err(error) => Err(BodyError::from_json(body, &error, DEPTH_MAX)),
         };
         self.pairs = recycled(pairs);
@@ -207,20 +200,12 @@ fn walk<'b>(
     inner: &mut Vec<u8>,
     each: &mut Each<'_>,
 ) -> Result<Pass, BodyFault> {
-    let mut summary = Summary {
-        shape: Shape::Alert,
-        accepted: 0,
-        rejected: 0,
-        truncated: 0,
-    };
+    let mut summary = Summary { shape: Shape::Alert, accepted: 0, rejected: 0, truncated: 0 };
     let mut hand_out = |summary: &mut Summary, at| match alert::read(nodes, at, pairs, options) {
         Ok(decoded) => {
             summary.accepted += 1;
             let received_at = decoded.received_at.or(received_at);
-            each(Ok(Decoded {
-                received_at,
-                ..decoded
-            }));
+            each(Ok(Decoded { received_at, ..decoded }));
         }
         Err(reason) => {
             let index = summary.accepted + summary.rejected;
@@ -230,11 +215,7 @@ fn walk<'b>(
     };
     match shape::recognise(nodes)? {
         Content::One => hand_out(&mut summary, 0),
-        Content::Many {
-            shape,
-            elements,
-            truncated,
-        } => {
+        Content::Many { shape, elements, truncated } => {
             (summary.shape, summary.truncated) = (shape, truncated);
             for at in elements.into_iter().flatten() {
                 hand_out(&mut summary, at);
@@ -285,9 +266,7 @@ mod tests {
     fn a_large_body_does_not_keep_its_memory() {
         let mut decoder = Decoder::new(Options::default());
         let large = format!("[{}1]", "1,".repeat(KEEP_BYTES_MAX));
-        let summary = decoder
-            .decode(large.as_bytes(), &mut |_| {})
-            .expect("an array");
+        let summary = decoder.decode(large.as_bytes(), &mut |_| {}).expect("an array");
         assert_eq!(summary.accepted, 0);
         assert!(decoder.tape.0.capacity() < 1000);
         assert!(decoder.text.capacity() < 1000);

@@ -5,11 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 fn hypocenter(dir: &Path, args: &[&str]) -> (i32, String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = Command::new(env!("CARGO_BIN_EXE_hypocenter"))
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_hypocenter"))
         .args(args)
         .current_dir(dir)
         .stdin(Stdio::null())
@@ -35,10 +31,7 @@ fn checks_print_what_they_find() {
     ]);
     let (code, out, err) = hypocenter(dir.path(), &["check", "config", "c.yml"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(
-        out.starts_with("Checking 'c.yml' SUCCESS\n  input: file -\n"),
-        "{out}"
-    );
+    assert!(out.starts_with("Checking 'c.yml' SUCCESS\n  input: file -\n"), "{out}");
     let (code, out, err) = hypocenter(dir.path(), &["check", "topology", "t.json"]);
     assert_eq!((code, err.as_str()), (0, ""));
     let expected = "Checking 't.json' SUCCESS\n  JSON: 2 entities, 1 dependency, version ";
@@ -50,10 +43,7 @@ fn invalid_files_are_exit_code_3_with_every_mistake_on_a_line() {
     let dir = directory(&[("c.yml", "logg: 1\ngrouping:\n  decay: 2\n  window: 5\n")]);
     let (code, out, err) = hypocenter(dir.path(), &["check", "config", "c.yml", "none.yml"]);
     assert_eq!(code, 3);
-    assert_eq!(
-        out,
-        "Checking 'c.yml' FAILED, 3 errors\nChecking 'none.yml' FAILED, 1 error\n"
-    );
+    assert_eq!(out, "Checking 'c.yml' FAILED, 3 errors\nChecking 'none.yml' FAILED, 1 error\n");
     assert_eq!(
         err,
         "error: c.yml:1:1: logg: is not a known key; did you mean \"log\"?\n\
@@ -67,21 +57,11 @@ fn invalid_files_are_exit_code_3_with_every_mistake_on_a_line() {
 #[test]
 fn usage_errors_are_exit_code_2_and_help_is_0() {
     let dir = directory(&[]);
-    for args in [
-        &["chekc"][..],
-        &["run", "--confg.file", "x"],
-        &["replay"],
-        &[],
-    ] {
+    for args in [&["chekc"][..], &["run", "--confg.file", "x"], &["replay"], &[]] {
         let (code, out, err) = hypocenter(dir.path(), args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
     }
-    for args in [
-        &["-h"][..],
-        &["--help"],
-        &["--version"],
-        &["check", "--help"],
-    ] {
+    for args in [&["-h"][..], &["--help"], &["--version"], &["check", "--help"]] {
         let (code, out, err) = hypocenter(dir.path(), args);
         assert_eq!((code, err.as_str()), (0, ""), "{args:?}");
         assert!(!out.is_empty());

@@ -26,12 +26,7 @@ impl Daemon {
         let file = dir.path().join("hypocenter.yml");
         std::fs::write(&file, config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_hypocenter"))
-            .args([
-                "run",
-                "--web.listen-address",
-                "127.0.0.1:0",
-                "--config.file",
-            ])
+            .args(["run", "--web.listen-address", "127.0.0.1:0", "--config.file"])
             .arg(&file)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -42,9 +37,7 @@ impl Daemon {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
             for line in stdout.lines() {
-                record
-                    .send(serde_json::from_str(&line.unwrap()).unwrap())
-                    .ok();
+                record.send(serde_json::from_str(&line.unwrap()).unwrap()).ok();
             }
         });
         let (log, logs) = channel();
@@ -55,21 +48,10 @@ impl Daemon {
             }
         });
         let stdin = child.stdin.take();
-        let mut daemon = Self {
-            child,
-            stdin,
-            records,
-            logs,
-            address: String::new(),
-        };
+        let mut daemon = Self { child, stdin, records, logs, address: String::new() };
         let serving = daemon.log("serving metrics");
         let (_, address) = serving.split_once("address=").unwrap();
-        daemon.address = address
-            .split_whitespace()
-            .next()
-            .unwrap()
-            .trim_matches('"')
-            .to_owned();
+        daemon.address = address.split_whitespace().next().unwrap().trim_matches('"').to_owned();
         // The file has been read once the daemon says where it serves.
         drop(dir);
         daemon
@@ -78,10 +60,7 @@ impl Daemon {
     /// The next log line that has this text.
     fn log(&self, text: &str) -> String {
         loop {
-            let line = self
-                .logs
-                .recv_timeout(PATIENCE)
-                .unwrap_or_else(|_| panic!("no {text:?}"));
+            let line = self.logs.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {text:?}"));
             if line.contains(text) {
                 return line;
             }
@@ -95,20 +74,14 @@ impl Daemon {
     }
 
     fn record(&self) -> Value {
-        self.records
-            .recv_timeout(PATIENCE)
-            .expect("an incident record")
+        self.records.recv_timeout(PATIENCE).expect("an incident record")
     }
 
     /// Status and body of a GET.
     fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let host = &self.address;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
@@ -128,13 +101,7 @@ impl Daemon {
 
     fn terminate(&self) {
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 }
 
@@ -163,10 +130,7 @@ fn alerts_in_incidents_out_and_bad_input_loses_nothing_else() {
     daemon.send(&firing("orders"));
     let first = daemon.record();
     assert_eq!(first["root_cause"]["entity"], "orders");
-    assert_eq!(
-        (first["version"].as_u64(), first["phase"].as_str()),
-        (Some(1), Some("open"))
-    );
+    assert_eq!((first["version"].as_u64(), first["phase"].as_str()), (Some(1), Some("open")));
     assert_eq!(daemon.get("/-/ready").0, 200);
     let bad = [
         r#"{"labels": "#,
@@ -183,15 +147,9 @@ fn alerts_in_incidents_out_and_bad_input_loses_nothing_else() {
     daemon.send(&json!([{"labels": {"alertname": big}}]).to_string());
     daemon.send(&firing("billing"));
     let second = daemon.record();
-    assert_eq!(
-        second["root_cause"]["entity"], "billing",
-        "what follows bad input is not lost"
-    );
+    assert_eq!(second["root_cause"]["entity"], "billing", "what follows bad input is not lost");
     let warning = daemon.log("cannot read input");
-    assert!(
-        warning.contains("position=2") && warning.contains("level=warn"),
-        "{warning}"
-    );
+    assert!(warning.contains("position=2") && warning.contains("level=warn"), "{warning}");
     daemon.metric("hypocenter_records_total 9");
     daemon.metric("hypocenter_events_accepted_total 2");
     daemon.metric(r#"hypocenter_events_rejected_total{reason="label_limit"} 1"#);
@@ -231,47 +189,27 @@ fn the_end_of_input_drains_and_ends() {
 fn what_cannot_be_started_says_why() {
     let table = [
         ("inpt: {}\n", 3, "did you mean"),
-        (
-            "topology: {file: /nonexistent/graph.yml}\n",
-            3,
-            "/nonexistent/graph.yml",
-        ),
+        ("topology: {file: /nonexistent/graph.yml}\n", 3, "/nonexistent/graph.yml"),
         (
             "input: {type: file, paths: [/nonexistent/alerts.jsonl]}\n",
             5,
             "/nonexistent/alerts.jsonl",
         ),
-        (
-            "outputs: [{type: file, path: /nonexistent/out.jsonl}]\n",
-            5,
-            "directory does not exist",
-        ),
-        (
-            "input: {type: kafka, brokers: ['127.0.0.1:1'], startup_timeout: 1s}\n",
-            5,
-            "127.0.0.1:1",
-        ),
+        ("outputs: [{type: file, path: /nonexistent/out.jsonl}]\n", 5, "directory does not exist"),
+        ("input: {type: kafka, brokers: ['127.0.0.1:1'], startup_timeout: 1s}\n", 5, "127.0.0.1:1"),
     ];
     for (config, code, text) in table {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("hypocenter.yml");
         std::fs::write(&file, config).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_hypocenter"))
-            .args([
-                "run",
-                "--web.listen-address",
-                "127.0.0.1:0",
-                "--config.file",
-            ])
+            .args(["run", "--web.listen-address", "127.0.0.1:0", "--config.file"])
             .arg(&file)
             .stdin(Stdio::null())
             .output()
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{config}{stderr}");
-        assert!(
-            stderr.contains("error: ") && stderr.contains(text),
-            "{config}{stderr}"
-        );
+        assert!(stderr.contains("error: ") && stderr.contains(text), "{config}{stderr}");
     }
 }

@@ -4,14 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders that a path in the text may start with.
-const FOLDERS: [&str; 6] = [
-    "engine/",
-    "ingest/",
-    "bench/",
-    "fixtures/",
-    "scripts/",
-    "docs/",
-];
+const FOLDERS: [&str; 6] = ["engine/", "ingest/", "bench/", "fixtures/", "scripts/", "docs/"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -57,10 +50,7 @@ fn paths(prose: &str) -> impl Iterator<Item = &str> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
         FOLDERS.iter().any(|folder| span.starts_with(folder)) && span.chars().all(plain)
     };
-    prose
-        .lines()
-        .flat_map(|line| line.split('`').skip(1).step_by(2))
-        .filter(is_path)
+    prose.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).filter(is_path)
 }
 
 /// The targets of links, without those to other places and without anchors.
@@ -102,11 +92,7 @@ fn every_path_and_link_exists() {
 #[test]
 fn the_architecture_opens_with_five_files() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("text");
-    let way = text
-        .split("\n## ")
-        .nth(1)
-        .expect("a first section")
-        .to_owned();
+    let way = text.split("\n## ").nth(1).expect("a first section").to_owned();
     assert!(way.starts_with("An alert's way in five files\n"), "{way}");
     let steps: Vec<&str> = way
         .lines()
@@ -121,9 +107,7 @@ fn the_architecture_opens_with_five_files() {
 
 /// The first fenced block of a language.
 fn block<'t>(text: &'t str, language: &str) -> &'t str {
-    let (_, rest) = text
-        .split_once(&format!("```{language}\n"))
-        .expect("a block");
+    let (_, rest) = text.split_once(&format!("```{language}\n")).expect("a block");
     rest.split_once("```").expect("its end").0
 }
 
@@ -140,10 +124,8 @@ fn the_record_is_described_as_it_is() {
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     let fields = schema["properties"].as_object().expect("fields");
-    let untold: Vec<&String> = fields
-        .keys()
-        .filter(|field| !text.contains(&format!("`{field}`")))
-        .collect();
+    let untold: Vec<&String> =
+        fields.keys().filter(|field| !text.contains(&format!("`{field}`"))).collect();
     assert!(untold.is_empty(), "not in docs/record.md: {untold:?}");
 }
 

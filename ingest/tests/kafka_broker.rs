@@ -25,15 +25,8 @@ struct Broker {
 }
 
 fn script(command: &str, directory: &PathBuf, arguments: &[&str]) -> Command {
-    let mut script = Command::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../scripts/kafka-broker"
-    ));
-    script
-        .arg(command)
-        .arg("--dir")
-        .arg(directory)
-        .args(arguments);
+    let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/kafka-broker"));
+    script.arg(command).arg("--dir").arg(directory).args(arguments);
     script
 }
 
@@ -42,10 +35,7 @@ impl Broker {
     fn start(name: &str) -> Option<Self> {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("kafka-{name}-{}", std::process::id()));
-        let output = script("start", &directory, &[])
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
+        let output = script("start", &directory, &[]).stderr(Stdio::inherit()).output().unwrap();
         if output.status.code() == Some(77) {
             return None;
         }
@@ -55,19 +45,15 @@ impl Broker {
     }
 
     fn run(&self, command: &str, arguments: &[&str]) {
-        let status = script(command, &self.directory, arguments)
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
+        let status =
+            script(command, &self.directory, arguments).stdout(Stdio::null()).status().unwrap();
         assert!(status.success(), "{command} {arguments:?}");
     }
 
     /// Produces one record per age, in milliseconds before now.
     fn produce(&self, topic: &str, partition: i32, ages: &[i64]) {
-        let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", &self.address)
-            .create()
-            .unwrap();
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", &self.address).create().unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let now = i64::try_from(now.as_millis()).unwrap();
         for age in ages {
@@ -91,10 +77,7 @@ impl Drop for Broker {
 }
 
 fn shard(topic: &str) -> Shard {
-    Shard {
-        input: topic.to_owned(),
-        partition: 0,
-    }
+    Shard { input: topic.to_owned(), partition: 0 }
 }
 
 /// Joins the group, waits until caught up, commits, and leaves. What was assigned, and read.
@@ -246,10 +229,7 @@ fn incident_records_are_acknowledged_by_a_compacted_topic() {
     let Some(broker) = Broker::start("sink") else {
         return;
     };
-    broker.run(
-        "topic",
-        &["incidents", "--config", "cleanup.policy=compact"],
-    );
+    broker.run("topic", &["incidents", "--config", "cleanup.policy=compact"]);
     let mut sink = KafkaSink::new(KafkaSinkConfig::new(&broker.address, "incidents")).unwrap();
     for position in 0..1000 {
         let record = Outgoing {
@@ -257,16 +237,12 @@ fn incident_records_are_acknowledged_by_a_compacted_topic() {
             version: position,
             body: b"{}",
             headers: &[("ce_type", "incident".to_owned())],
-            cause: Cause {
-                shard: shard("alerts"),
-                position,
-            },
+            cause: Cause { shard: shard("alerts"), position },
         };
         sink.send(&record).unwrap();
     }
     assert!(sink.flush(DEADLINE));
     let mut acknowledged = Vec::new();
-    sink.acknowledged(&mut |cause| acknowledged.push(cause.position))
-        .unwrap();
+    sink.acknowledged(&mut |cause| acknowledged.push(cause.position)).unwrap();
     assert_eq!(acknowledged, (0..1000).collect::<Vec<_>>());
 }

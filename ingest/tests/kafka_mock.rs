@@ -48,10 +48,7 @@ impl Heard {
     }
 
     fn positions(&self) -> Vec<u64> {
-        self.records
-            .iter()
-            .map(|(_, position, _)| *position)
-            .collect()
+        self.records.iter().map(|(_, position, _)| *position).collect()
     }
 }
 
@@ -59,9 +56,7 @@ fn until(source: &mut KafkaSource, heard: &mut Heard, done: impl Fn(&Heard) -> b
     let deadline = Instant::now() + DEADLINE;
     while !done(heard) {
         assert!(Instant::now() < deadline, "waited too long");
-        source
-            .poll(Duration::from_millis(20), &mut |input| heard.hear(input))
-            .unwrap();
+        source.poll(Duration::from_millis(20), &mut |input| heard.hear(input)).unwrap();
     }
 }
 
@@ -72,27 +67,20 @@ fn start(topics: &[(&str, i32)]) -> (EmbeddedCluster, String) {
 }
 
 fn properties(given: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let given = given
-        .iter()
-        .map(|(key, value)| (key.to_string(), value.to_string()));
+    let given = given.iter().map(|(key, value)| (key.to_string(), value.to_string()));
     given.collect()
 }
 
 fn member(brokers: &str) -> KafkaSource {
     let mut config = KafkaSourceConfig::new(brokers, "alerts", "hypocenter");
     // The mock broker waits almost a session timeout for members to join again.
-    config.properties = properties(&[
-        ("session.timeout.ms", "3000"),
-        ("heartbeat.interval.ms", "200"),
-    ]);
+    config.properties =
+        properties(&[("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "200")]);
     KafkaSource::new(config).unwrap()
 }
 
 fn shard(partition: u32) -> Shard {
-    Shard {
-        input: "alerts".to_owned(),
-        partition,
-    }
+    Shard { input: "alerts".to_owned(), partition }
 }
 
 fn numbered(range: std::ops::Range<u32>) -> impl Iterator<Item = String> {
@@ -106,23 +94,14 @@ fn a_restart_resumes_at_the_committed_position() {
 
     let mut first = member(&brokers);
     let mut heard = Heard::default();
-    until(&mut first, &mut heard, |heard| {
-        heard.records.len() == 20 && heard.caught_up > 0
-    });
+    until(&mut first, &mut heard, |heard| heard.records.len() == 20 && heard.caught_up > 0);
     assert_eq!(heard.positions(), (0..20).collect::<Vec<_>>());
     assert_eq!(heard.timed, 20, "every record has its log time");
-    let fresh = Assignment {
-        shard: shard(0),
-        committed: None,
-        start: Some(0),
-    };
+    let fresh = Assignment { shard: shard(0), committed: None, start: Some(0) };
     assert_eq!(heard.assigned, [fresh]);
     first.commit(&shard(0), 12);
     first.close();
-    assert_eq!(
-        first.poll(Duration::ZERO, &mut |_| ()).unwrap(),
-        Polled::End
-    );
+    assert_eq!(first.poll(Duration::ZERO, &mut |_| ()).unwrap(), Polled::End);
     drop(first);
 
     let mut second = member(&brokers);
@@ -146,18 +125,14 @@ fn a_restart_resumes_at_the_committed_position() {
 fn a_quiet_partition_stays_caught_up() {
     let (_cluster, brokers) = start(&[("alerts", 1)]);
     let mut source = member(&brokers);
-    until(&mut source, &mut Heard::default(), |heard| {
-        heard.caught_up > 5
-    });
+    until(&mut source, &mut Heard::default(), |heard| heard.caught_up > 5);
 }
 
 #[test]
 fn partitions_are_handed_over() {
     let (cluster, brokers) = start(&[("alerts", 4)]);
     for partition in 0..4 {
-        cluster
-            .produce_all("alerts", partition, numbered(0..10))
-            .unwrap();
+        cluster.produce_all("alerts", partition, numbered(0..10)).unwrap();
     }
     let mut first = member(&brokers);
     let mut mine = Heard::default();
@@ -168,30 +143,18 @@ fn partitions_are_handed_over() {
     let deadline = Instant::now() + DEADLINE;
     let mut finished = 0;
     while theirs.assigned.len() < 2 {
-        assert!(
-            Instant::now() < deadline,
-            "no hand-over: {:?}",
-            mine.revoked
-        );
-        first
-            .poll(Duration::from_millis(10), &mut |input| mine.hear(input))
-            .unwrap();
+        assert!(Instant::now() < deadline, "no hand-over: {:?}", mine.revoked);
+        first.poll(Duration::from_millis(10), &mut |input| mine.hear(input)).unwrap();
         // What the pipeline does before its next poll: finish, and commit.
         for partition in &mine.revoked[finished..] {
             first.commit(&shard(*partition), 7 + u64::from(*partition));
         }
         finished = mine.revoked.len();
-        second
-            .poll(Duration::from_millis(10), &mut |input| theirs.hear(input))
-            .unwrap();
+        second.poll(Duration::from_millis(10), &mut |input| theirs.hear(input)).unwrap();
     }
     assert_eq!(mine.lost, [0; 0]);
     let given: BTreeSet<_> = mine.revoked.iter().copied().collect();
-    let taken: BTreeSet<_> = theirs
-        .assigned
-        .iter()
-        .map(|one| one.shard.partition)
-        .collect();
+    let taken: BTreeSet<_> = theirs.assigned.iter().map(|one| one.shard.partition).collect();
     assert_eq!(given, taken);
     // Unlike a real broker, this one refuses commits while it waits for members to join again.
     // Then the next owner starts earlier. The strict form of this test is in kafka_broker.rs.
@@ -226,9 +189,7 @@ fn poison_passes_through_untouched() {
     cluster.produce_all("alerts", 0, poison).unwrap();
     let mut source = member(&brokers);
     let mut heard = Heard::default();
-    until(&mut source, &mut heard, |heard| {
-        heard.records.len() == poison.len()
-    });
+    until(&mut source, &mut heard, |heard| heard.records.len() == poison.len());
     for (position, (record, sent)) in heard.records.iter().zip(poison).enumerate() {
         assert!(record.2 == sent, "record {position}");
     }
@@ -250,11 +211,7 @@ fn first_start_is_as_configured() {
     let mut late = KafkaSource::new(config).unwrap();
     let mut heard = Heard::default();
     until(&mut late, &mut heard, |heard| heard.records.len() == 1);
-    assert_eq!(
-        heard.assigned[0].committed,
-        Some(5),
-        "where it began is kept"
-    );
+    assert_eq!(heard.assigned[0].committed, Some(5), "where it began is kept");
 
     let mut config = KafkaSourceConfig::new(&brokers, "alerts", "strict");
     config.first_start = FirstStart::Error;
@@ -280,10 +237,7 @@ fn a_missing_topic_is_an_error_at_the_start() {
 
     config.properties = properties(&[("allow.auto.create.topics", "true")]);
     config.startup_timeout = DEADLINE;
-    assert!(
-        KafkaSource::new(config).is_ok(),
-        "unless it is created by asking for it"
-    );
+    assert!(KafkaSource::new(config).is_ok(), "unless it is created by asking for it");
 }
 
 #[test]
@@ -316,30 +270,17 @@ fn a_broker_that_goes_away_later_is_waited_for() {
     let deadline = Instant::now() + DEADLINE;
     let mut silent = 0;
     while silent < 20 {
-        assert!(
-            Instant::now() < deadline,
-            "claims to be caught up without a broker"
-        );
+        assert!(Instant::now() < deadline, "claims to be caught up without a broker");
         let before = heard.caught_up;
-        source
-            .poll(Duration::from_millis(20), &mut |input| heard.hear(input))
-            .unwrap();
-        silent = if heard.caught_up == before {
-            silent + 1
-        } else {
-            0
-        };
+        source.poll(Duration::from_millis(20), &mut |input| heard.hear(input)).unwrap();
+        silent = if heard.caught_up == before { silent + 1 } else { 0 };
     }
 
     cluster.set_reachable(true).unwrap();
     let before = heard.caught_up;
-    until(&mut source, &mut heard, |heard| {
-        heard.caught_up > before + 5
-    });
+    until(&mut source, &mut heard, |heard| heard.caught_up > before + 5);
     cluster.produce_all("alerts", 0, numbered(0..3)).unwrap();
-    until(&mut source, &mut heard, |heard| {
-        heard.records.iter().any(|one| one.1 == 2)
-    });
+    until(&mut source, &mut heard, |heard| heard.records.iter().any(|one| one.1 == 2));
 }
 
 fn cause(position: u64) -> Cause {
@@ -348,13 +289,7 @@ fn cause(position: u64) -> Cause {
 }
 
 fn outgoing(position: u64, body: &[u8]) -> Outgoing<'_> {
-    Outgoing {
-        incident: "alerts-0-17",
-        version: 1,
-        body,
-        headers: &[],
-        cause: cause(position),
-    }
+    Outgoing { incident: "alerts-0-17", version: 1, body, headers: &[], cause: cause(position) }
 }
 
 /// Reads the first record of a topic as anybody else would.
@@ -365,8 +300,7 @@ fn look_at_first(brokers: &str, topic: &str, look: impl Fn(&BorrowedMessage<'_>)
         .create()
         .unwrap();
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Beginning)
-        .unwrap();
+    list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
     consumer.assign(&list).unwrap();
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -388,8 +322,7 @@ fn acknowledged(sink: &mut KafkaSink, count: usize) -> Vec<u64> {
     let mut positions = Vec::new();
     while positions.len() < count {
         assert!(Instant::now() < deadline, "waited too long");
-        sink.acknowledged(&mut |cause| positions.push(cause.position))
-            .unwrap();
+        sink.acknowledged(&mut |cause| positions.push(cause.position)).unwrap();
     }
     positions
 }
@@ -406,8 +339,7 @@ fn every_record_sent_is_acknowledged_once() {
     }
     assert_eq!(acknowledged(&mut sink, 100), (0..100).collect::<Vec<_>>());
     assert!(sink.flush(DEADLINE));
-    sink.acknowledged(&mut |cause| panic!("again: {cause:?}"))
-        .unwrap();
+    sink.acknowledged(&mut |cause| panic!("again: {cause:?}")).unwrap();
     look_at_first(&brokers, "incidents", |record| {
         assert_eq!(record.key().unwrap(), b"alerts-0-17");
         assert_eq!(record.payload().unwrap(), b"{}");
@@ -421,12 +353,8 @@ fn dead_letters_say_where_they_come_from() {
     let mut sink = KafkaSink::new(KafkaSinkConfig::new(&brokers, "incidents")).unwrap();
     sink.require_topic("dead").unwrap();
     let payload = vec![b'x'; DEAD_LETTER_PAYLOAD_BYTES + 1];
-    let letter = DeadLetter {
-        cause: cause(41),
-        class: "json",
-        reason: "unexpected end",
-        payload: &payload,
-    };
+    let letter =
+        DeadLetter { cause: cause(41), class: "json", reason: "unexpected end", payload: &payload };
     sink.dead_letter("dead", &letter).unwrap();
     assert_eq!(acknowledged(&mut sink, 1), [41]);
     look_at_first(&brokers, "dead", |record| {
@@ -467,10 +395,7 @@ fn a_full_queue_waits_for_the_broker() {
             }
             acknowledged(&mut sink, 30)
         });
-        assert!(
-            !sender.is_finished(),
-            "30 records do not fit into a queue of 10"
-        );
+        assert!(!sender.is_finished(), "30 records do not fit into a queue of 10");
         cluster.set_reachable(true).unwrap();
         assert_eq!(sender.join().unwrap(), (0..30).collect::<Vec<_>>());
     });

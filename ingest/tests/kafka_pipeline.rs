@@ -48,8 +48,7 @@ fn reader(brokers: &str, topic: &str) -> BaseConsumer {
         .create()
         .unwrap();
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Beginning)
-        .unwrap();
+    list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
     consumer.assign(&list).unwrap();
     consumer
 }
@@ -59,11 +58,7 @@ fn read(consumer: &BaseConsumer, count: usize) -> Vec<(String, BTreeMap<String, 
     let until = Instant::now() + PATIENCE;
     let mut records = Vec::new();
     while records.len() < count {
-        assert!(
-            Instant::now() < until,
-            "{} of {count} records",
-            records.len()
-        );
+        assert!(Instant::now() < until, "{} of {count} records", records.len());
         if let Some(message) = consumer.poll(Duration::from_millis(100)) {
             records.push(parts(&message.unwrap()));
         }
@@ -75,10 +70,7 @@ fn parts(message: &BorrowedMessage<'_>) -> (String, BTreeMap<String, String>, St
     let text =
         |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
     let headers = message.headers().unwrap();
-    let headers = headers
-        .iter()
-        .map(|h| (h.key.to_owned(), text(h.value)))
-        .collect();
+    let headers = headers.iter().map(|h| (h.key.to_owned(), text(h.value))).collect();
     (text(message.key()), headers, text(message.payload()))
 }
 
@@ -93,9 +85,7 @@ fn two_topics_in_incidents_and_dead_letters_out() {
     let topics = [("east", 1), ("west", 1), ("incidents", 1), ("letters", 1)];
     let cluster = EmbeddedCluster::start(&topics).unwrap();
     let brokers = cluster.bootstrap_servers().unwrap();
-    cluster
-        .produce_all("east", 0, [alert("a"), "{broken".to_owned(), alert("b")])
-        .unwrap();
+    cluster.produce_all("east", 0, [alert("a"), "{broken".to_owned(), alert("b")]).unwrap();
     cluster.produce_all("west", 0, [alert("c")]).unwrap();
     let (stop, metrics) = (Arc::new(AtomicBool::new(false)), Metrics::default());
     let pipeline = {
@@ -116,38 +106,18 @@ fn two_topics_in_incidents_and_dead_letters_out() {
         assert_eq!(headers["content-type"], "application/json");
         assert!(headers["ce_decisionlatencyns"].parse::<u64>().unwrap() > 0);
         let input = record["provenance"]["input"].as_str().unwrap().to_owned();
-        roots.push((
-            input,
-            record["root_cause"]["entity"].as_str().unwrap().to_owned(),
-        ));
+        roots.push((input, record["root_cause"]["entity"].as_str().unwrap().to_owned()));
     }
     roots.sort();
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-    assert_eq!(
-        roots,
-        [pair("east", "a"), pair("east", "b"), pair("west", "c")]
-    );
+    assert_eq!(roots, [pair("east", "a"), pair("east", "b"), pair("west", "c")]);
 
     let letters = read(&reader(&brokers, "letters"), 1);
-    assert_eq!(
-        letters[0].2, "{broken",
-        "a dead letter holds what was received"
-    );
-    assert!(
-        letters[0].1.values().any(|value| value == "east"),
-        "{:?}",
-        letters[0].1
-    );
+    assert_eq!(letters[0].2, "{broken", "a dead letter holds what was received");
+    assert!(letters[0].1.values().any(|value| value == "east"), "{:?}", letters[0].1);
 
     let until = Instant::now() + PATIENCE;
-    let committed = || {
-        metrics
-            .snapshot()
-            .shards
-            .iter()
-            .map(|s| s.committed)
-            .sum::<u64>()
-    };
+    let committed = || metrics.snapshot().shards.iter().map(|s| s.committed).sum::<u64>();
     while committed() < 4 {
         assert!(Instant::now() < until, "{:?}", metrics.snapshot().shards);
         thread::sleep(Duration::from_millis(20));

@@ -19,11 +19,7 @@ fn the_published_schema_is_the_code_s() {
         fs::write(&published, record::schema()).unwrap();
     }
     let text = fs::read_to_string(&published).unwrap();
-    assert_eq!(
-        text,
-        record::schema(),
-        "run BLESS=1 cargo test -p hypocenter --test record"
-    );
+    assert_eq!(text, record::schema(), "run BLESS=1 cargo test -p hypocenter --test record");
 }
 
 #[test]
@@ -55,10 +51,7 @@ fn evidence_sums_to_the_score_and_versions_count_up() {
         let seen = versions.insert(record["incident"].as_str().unwrap().to_owned(), version);
         assert_eq!(version, seen.unwrap_or(0) + 1, "{line}");
         let terms = record["evidence"].as_array().unwrap();
-        let sum: f64 = terms
-            .iter()
-            .map(|term| term["contribution"].as_f64().unwrap())
-            .sum();
+        let sum: f64 = terms.iter().map(|term| term["contribution"].as_f64().unwrap()).sum();
         let score = record["root_cause"]["score"].as_f64().unwrap();
         assert!((sum - score).abs() < 1e-9, "{sum} is not {score}: {line}");
     }
@@ -78,11 +71,7 @@ fn the_recorded_faults_are_named_and_the_noise_stays_out() {
     let truth: serde_json::Value = serde_json::from_str(&truth).unwrap();
     for (record, fault) in large.iter().zip(truth["incidents"].as_array().unwrap()) {
         assert_eq!(record["root_cause"]["entity"], fault["root_service"]);
-        let noise = [
-            "Watchdog",
-            "CertificateExpiresSoon",
-            "NodeFilesystemAlmostFull",
-        ];
+        let noise = ["Watchdog", "CertificateExpiresSoon", "NodeFilesystemAlmostFull"];
         for member in record["members"]["listed"].as_array().unwrap() {
             let name = member["alertname"].as_str().unwrap();
             assert!(!noise.contains(&name), "{name} was drawn in");

@@ -11,12 +11,10 @@ use sha2::{Digest, Sha256};
 mod common;
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        })
+    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 /// The hash is committed, so the debug and the release build are held to the same one: this test
@@ -31,18 +29,10 @@ fn the_same_recording_gives_the_committed_bytes() {
         fs::write(&golden, format!("{hash}  -\n")).unwrap();
     }
     let committed = fs::read_to_string(&golden).unwrap();
-    assert_eq!(
-        committed,
-        format!("{hash}  -\n"),
-        "a change of behaviour: BLESS=1 if it is meant"
-    );
+    assert_eq!(committed, format!("{hash}  -\n"), "a change of behaviour: BLESS=1 if it is meant");
     assert_eq!(hash, sha256(&common::replay(&lines, 0)), "twice");
     for seed in [1, 42, u64::MAX] {
-        assert_eq!(
-            hash,
-            sha256(&common::replay(&lines, seed)),
-            "hash seed {seed}"
-        );
+        assert_eq!(hash, sha256(&common::replay(&lines, seed)), "hash seed {seed}");
     }
 }
 
@@ -70,10 +60,7 @@ fn batched(lines: &str, size: usize) -> String {
             alerts.push(alert);
         }
     }
-    alerts
-        .chunks(size)
-        .map(|batch| json!(batch).to_string() + "\n")
-        .collect()
+    alerts.chunks(size).map(|batch| json!(batch).to_string() + "\n").collect()
 }
 
 #[test]

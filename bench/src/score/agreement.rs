@@ -34,24 +34,12 @@ pub(super) fn agreement(truth: &[usize], guess: &[usize]) -> Option<Agreement> {
 
     let together = pairs(cells.values());
     let (in_truth, in_guess) = (pairs(rows.values()), pairs(columns.values()));
-    let precision = if in_guess > 0.0 {
-        together / in_guess
-    } else {
-        1.0
-    };
-    let recall = if in_truth > 0.0 {
-        together / in_truth
-    } else {
-        1.0
-    };
+    let precision = if in_guess > 0.0 { together / in_guess } else { 1.0 };
+    let recall = if in_truth > 0.0 { together / in_truth } else { 1.0 };
 
     let expected = in_truth * in_guess / choose2(n);
     let most = (in_truth + in_guess) / 2.0;
-    let ari = if most == expected {
-        1.0
-    } else {
-        (together - expected) / (most - expected)
-    };
+    let ari = if most == expected { 1.0 } else { (together - expected) / (most - expected) };
 
     let mut information = 0.0;
     let (mut b3_precision, mut b3_recall) = (0.0, 0.0);
@@ -62,21 +50,10 @@ pub(super) fn agreement(truth: &[usize], guess: &[usize]) -> Option<Agreement> {
         b3_recall += size * size / row / n;
     }
     let entropies = entropy(rows.values(), n) + entropy(columns.values(), n);
-    let nmi = if entropies == 0.0 {
-        1.0
-    } else {
-        2.0 * information / entropies
-    };
+    let nmi = if entropies == 0.0 { 1.0 } else { 2.0 * information / entropies };
 
     let f1 = harmonic(precision, recall);
-    Some(Agreement {
-        precision,
-        recall,
-        f1,
-        b3: harmonic(b3_precision, b3_recall),
-        ari,
-        nmi,
-    })
+    Some(Agreement { precision, recall, f1, b3: harmonic(b3_precision, b3_recall), ari, nmi })
 }
 
 /// How many different values there are.
@@ -105,9 +82,5 @@ fn entropy<'a>(sizes: impl Iterator<Item = &'a f64>, n: f64) -> f64 {
 }
 
 fn harmonic(a: f64, b: f64) -> f64 {
-    if a + b > 0.0 {
-        2.0 * a * b / (a + b)
-    } else {
-        0.0
-    }
+    if a + b > 0.0 { 2.0 * a * b / (a + b) } else { 0.0 }
 }

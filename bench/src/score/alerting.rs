@@ -65,17 +65,11 @@ impl Alerting {
             one.first_ms = one.first_ms.min(event.ts_ms);
             one.breach = one.breach.max(breach);
         }
-        Ok(Self {
-            seen,
-            graph: Graph::parse(&case.topology)?,
-        })
+        Ok(Self { seen, graph: Graph::parse(&case.topology)? })
     }
 
     pub(super) fn has_alerting_callee(&self, entity: &str) -> bool {
-        self.graph
-            .callees(entity)
-            .iter()
-            .any(|callee| self.seen.contains_key(callee))
+        self.graph.callees(entity).iter().any(|callee| self.seen.contains_key(callee))
     }
 
     /// Where a walk along alerting entities is found in the end, when it starts, and starts again,
@@ -83,20 +77,16 @@ impl Alerting {
     pub(super) fn page_rank(&self) -> BTreeMap<&str, f64> {
         let total: usize = self.seen.values().map(|seen| seen.fingerprints.len()).sum();
         let weigh = |seen: &Seen| seen.fingerprints.len() as f64 / total as f64;
-        let start: BTreeMap<&str, f64> = self
-            .seen
-            .iter()
-            .map(|(entity, seen)| (entity.as_str(), weigh(seen)))
-            .collect();
+        let start: BTreeMap<&str, f64> =
+            self.seen.iter().map(|(entity, seen)| (entity.as_str(), weigh(seen))).collect();
         let mut rank = start.clone();
         for _ in 0..ROUNDS {
             let mut next: BTreeMap<&str, f64> = start.keys().map(|entity| (*entity, 0.0)).collect();
             let mut stuck = 0.0;
             for (entity, mass) in &rank {
                 let callees = self.graph.callees(entity).iter();
-                let callees: Vec<_> = callees
-                    .filter(|callee| self.seen.contains_key(*callee))
-                    .collect();
+                let callees: Vec<_> =
+                    callees.filter(|callee| self.seen.contains_key(*callee)).collect();
                 if callees.is_empty() {
                     stuck += mass;
                 }
@@ -117,25 +107,16 @@ impl RawAnnotations {
     /// How far the value is beyond its threshold; 1 is just at it.
     fn breach(&self) -> Result<f64> {
         let number = |text: &str| -> Result<f64> {
-            text.trim()
-                .parse()
-                .with_context(|| format!("annotation {text:?} is no number"))
+            text.trim().parse().with_context(|| format!("annotation {text:?} is no number"))
         };
         let value = number(&self.value)?;
         if let Some(limit) = self.threshold.strip_prefix('>') {
             let limit = number(limit)?;
-            return Ok(if limit > 0.0 {
-                value / limit
-            } else {
-                f64::INFINITY
-            });
+            return Ok(if limit > 0.0 { value / limit } else { f64::INFINITY });
         }
         let limit = self.threshold.strip_prefix('<');
         let limit = limit.with_context(|| {
-            format!(
-                "annotation threshold {:?}: begin it with > or <",
-                self.threshold
-            )
+            format!("annotation threshold {:?}: begin it with > or <", self.threshold)
         })?;
         let limit = number(limit)?;
         Ok((limit - value) / limit.abs().max(1e-9) + 1.0)
@@ -150,10 +131,7 @@ pub(super) struct Depth<'a> {
 
 impl<'a> Depth<'a> {
     pub(super) fn new(graph: &'a Graph) -> Self {
-        Self {
-            graph,
-            known: BTreeMap::new(),
-        }
+        Self { graph, known: BTreeMap::new() }
     }
 
     /// `below` is the chain down to the entity first asked for.

@@ -72,19 +72,14 @@ impl Grouping {
             let alerts = members.entry(group).or_default();
             *alerts.entry(row.service.as_str()).or_insert(0) += 1;
         }
-        let roots: BTreeMap<&str, Option<&str>> = members
-            .iter()
-            .map(|(group, alerts)| (*group, deepest(alerts, &graph)))
-            .collect();
-        let lines = groups
-            .iter()
-            .zip(&storm.truth)
-            .map(|(group, row)| MemberLine {
-                fingerprint: row.fingerprint.clone(),
-                starts_at: row.starts_at.clone(),
-                incident: Some(group.clone()),
-                root: roots[group.as_str()].map(str::to_owned),
-            });
+        let roots: BTreeMap<&str, Option<&str>> =
+            members.iter().map(|(group, alerts)| (*group, deepest(alerts, &graph))).collect();
+        let lines = groups.iter().zip(&storm.truth).map(|(group, row)| MemberLine {
+            fingerprint: row.fingerprint.clone(),
+            starts_at: row.starts_at.clone(),
+            incident: Some(group.clone()),
+            root: roots[group.as_str()].map(str::to_owned),
+        });
         Ok(lines.collect())
     }
 
@@ -95,10 +90,9 @@ impl Grouping {
             Self::EachAlone => text((0..rows.len()).collect()),
             Self::AllInOne => text(vec![0; rows.len()]),
             Self::ByService => rows.iter().map(|row| row.service.clone()).collect(),
-            Self::TimeBucket(width) => rows
-                .iter()
-                .map(|row| (secs(row).div_euclid(width) as i64).to_string())
-                .collect(),
+            Self::TimeBucket(width) => {
+                rows.iter().map(|row| (secs(row).div_euclid(width) as i64).to_string()).collect()
+            }
             Self::TimeGap(gap) => text(by_gap(rows, gap)),
             Self::GraphTime(hops, window) => text(by_graph_and_time(rows, graph, hops, window)),
         }
@@ -132,10 +126,8 @@ fn by_gap(rows: &[TruthRow], gap: f64) -> Vec<usize> {
 }
 
 fn by_graph_and_time(rows: &[TruthRow], graph: &Graph, hops: u32, window: f64) -> Vec<usize> {
-    let near: BTreeMap<&str, _> = rows
-        .iter()
-        .map(|row| (row.service.as_str(), graph.within(&row.service, hops)))
-        .collect();
+    let near: BTreeMap<&str, _> =
+        rows.iter().map(|row| (row.service.as_str(), graph.within(&row.service, hops))).collect();
     let mut joined: Vec<usize> = (0..rows.len()).collect();
     let order = in_order(rows);
     for (at, first) in order.iter().enumerate() {
@@ -166,10 +158,7 @@ fn head(joined: &mut [usize], mut row: usize) -> usize {
 /// then the last by name.
 fn deepest<'a>(alerts: &BTreeMap<&'a str, usize>, graph: &Graph) -> Option<&'a str> {
     let is_leaf = |entity: &str| {
-        !graph
-            .callees(entity)
-            .iter()
-            .any(|callee| alerts.contains_key(callee.as_str()))
+        !graph.callees(entity).iter().any(|callee| alerts.contains_key(callee.as_str()))
     };
     let order = |(entity, count): &(&&'a str, &usize)| (is_leaf(entity), **count, **entity);
     alerts.iter().max_by_key(order).map(|(entity, _)| *entity)

@@ -104,11 +104,7 @@ impl Rule {
             Self::LeafBreach => [leaf(entity), rounded(seen.breach, 6)],
             Self::PageRank => [rounded(page_rank[entity], 9), 0.0],
         };
-        alerting
-            .seen
-            .iter()
-            .map(|(entity, seen)| (entity.as_str(), key(entity, seen)))
-            .collect()
+        alerting.seen.iter().map(|(entity, seen)| (entity.as_str(), key(entity, seen))).collect()
     }
 }
 
@@ -126,12 +122,7 @@ fn ties(mut keys: Keys<'_>, is_root: impl Fn(&str) -> bool) -> Vec<(usize, usize
     keys.sort_by(|a, b| order(&a.1, &b.1));
     let classes = keys.chunk_by(|a, b| order(&a.1, &b.1) == Ordering::Equal);
     classes
-        .map(|class| {
-            (
-                class.len(),
-                class.iter().filter(|(entity, _)| is_root(entity)).count(),
-            )
-        })
+        .map(|class| (class.len(), class.iter().filter(|(entity, _)| is_root(entity)).count()))
         .collect()
 }
 
@@ -165,11 +156,8 @@ mod tests {
     use super::*;
 
     fn close(hit: Hit, top1: f64, top3: f64, reciprocal: f64) {
-        for (found, expected) in [
-            (hit.top1, top1),
-            (hit.top3, top3),
-            (hit.reciprocal, reciprocal),
-        ] {
+        for (found, expected) in [(hit.top1, top1), (hit.top3, top3), (hit.reciprocal, reciprocal)]
+        {
             assert!((found - expected).abs() < 1e-12, "{hit:?}");
         }
     }
@@ -179,24 +167,9 @@ mod tests {
         close(expectation(&[]), 0.0, 0.0, 0.0);
         close(expectation(&[(3, 0)]), 0.0, 0.0, 0.0);
         close(expectation(&[(1, 0), (1, 1)]), 0.0, 1.0, 0.5);
-        close(
-            expectation(&[(4, 1)]),
-            0.25,
-            0.75,
-            (1.0 + 1.0 / 2.0 + 1.0 / 3.0 + 0.25) / 4.0,
-        );
+        close(expectation(&[(4, 1)]), 0.25, 0.75, (1.0 + 1.0 / 2.0 + 1.0 / 3.0 + 0.25) / 4.0);
         // Two of three are true: the first true one is second only behind the one false.
-        close(
-            expectation(&[(3, 2), (1, 1)]),
-            2.0 / 3.0,
-            1.0,
-            2.0 / 3.0 + 1.0 / 6.0,
-        );
-        close(
-            expectation(&[(2, 0), (2, 1)]),
-            0.0,
-            0.5,
-            (1.0 / 3.0 + 1.0 / 4.0) / 2.0,
-        );
+        close(expectation(&[(3, 2), (1, 1)]), 2.0 / 3.0, 1.0, 2.0 / 3.0 + 1.0 / 6.0);
+        close(expectation(&[(2, 0), (2, 1)]), 0.0, 0.5, (1.0 / 3.0 + 1.0 / 4.0) / 2.0);
     }
 }

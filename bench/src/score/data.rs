@@ -149,8 +149,7 @@ impl Data {
         let mut data = Self::default();
         for folder in files.folders_with("split.json") {
             let set = Set::read(&mut files, &folder, split);
-            data.sets
-                .push(set.with_context(|| format!("set {}", root.join(&folder).display()))?);
+            data.sets.push(set.with_context(|| format!("set {}", root.join(&folder).display()))?);
         }
         for folder in files.folders_with("alerts.truth.jsonl") {
             let storm = Storm::read(&mut files, &folder);
@@ -199,21 +198,12 @@ impl Set {
 impl Storm {
     fn read(files: &mut Files, folder: &Path) -> Result<Self> {
         let RawStormTruth { incidents } = files.take_json(&folder.join("truth.json"))?;
-        let index: BTreeMap<&str, usize> = incidents
-            .iter()
-            .enumerate()
-            .map(|(index, one)| (one.id.as_str(), index))
-            .collect();
-        ensure!(
-            index.len() == incidents.len(),
-            "truth.json: two incidents have the same id"
-        );
+        let index: BTreeMap<&str, usize> =
+            incidents.iter().enumerate().map(|(index, one)| (one.id.as_str(), index)).collect();
+        ensure!(index.len() == incidents.len(), "truth.json: two incidents have the same id");
         let rows = files.take(&folder.join("alerts.truth.jsonl"))?;
         let rows: Vec<RawTruthRow> = json_lines(&rows, "alerts.truth.jsonl")?;
-        let truth = rows
-            .into_iter()
-            .map(|row| row.check(&index))
-            .collect::<Result<Vec<_>>>()?;
+        let truth = rows.into_iter().map(|row| row.check(&index)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             name: files.name_of(folder)?,
             alerts: files.take(&folder.join("alerts.jsonl"))?,
@@ -232,10 +222,7 @@ impl RawTruthRow {
             Origin::Noise
         } else {
             let index = incidents.get(self.label.as_str()).with_context(|| {
-                format!(
-                    "alerts.truth.jsonl: label {:?} is no incident of truth.json",
-                    self.label
-                )
+                format!("alerts.truth.jsonl: label {:?} is no incident of truth.json", self.label)
             })?;
             Origin::Incident(*index)
         };
@@ -258,9 +245,8 @@ impl RawTruthRow {
 /// # Errors
 /// When it is not a time.
 pub fn instant_ms(text: &str) -> Result<i64> {
-    let time: jiff::Timestamp = text
-        .parse()
-        .with_context(|| format!("startsAt {text:?} is no RFC 3339 time"))?;
+    let time: jiff::Timestamp =
+        text.parse().with_context(|| format!("startsAt {text:?} is no RFC 3339 time"))?;
     let micros = time.as_nanosecond().div_euclid(1_000);
     let secs = micros as f64 / 1e6;
     Ok((secs * 1e3).round_ties_even() as i64)

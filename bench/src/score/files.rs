@@ -10,13 +10,8 @@ use flate2::read::GzDecoder;
 use serde::de::DeserializeOwned;
 
 /// The names that mean something; every other file is left unread.
-const NAMES: [&str; 5] = [
-    "split.json",
-    "alerts.jsonl",
-    "topology.json",
-    "truth.json",
-    "alerts.truth.jsonl",
-];
+const NAMES: [&str; 5] =
+    ["split.json", "alerts.jsonl", "topology.json", "truth.json", "alerts.truth.jsonl"];
 
 /// Folders below the given one that are searched: a folder of sets, a set, a case.
 const DEPTH: usize = 3;
@@ -30,15 +25,9 @@ pub(super) struct Files {
 impl Files {
     /// Reads a folder, or a `.tar.gz` archive as if it were unpacked.
     pub(super) fn read(root: &Path) -> Result<Self> {
-        let mut files = Self {
-            root: root.to_path_buf(),
-            contents: BTreeMap::new(),
-        };
+        let mut files = Self { root: root.to_path_buf(), contents: BTreeMap::new() };
         let kind = fs::metadata(root).with_context(|| {
-            format!(
-                "{}: name a folder or a .tar.gz archive that exists",
-                root.display()
-            )
+            format!("{}: name a folder or a .tar.gz archive that exists", root.display())
         })?;
         if kind.is_dir() {
             files.walk(Path::new(""), DEPTH)?;
@@ -75,10 +64,7 @@ impl Files {
         for entry in archive.entries()? {
             let mut entry = entry?;
             let path = entry.path()?.components().collect::<PathBuf>();
-            let path = path
-                .strip_prefix(".")
-                .map(Path::to_path_buf)
-                .unwrap_or(path);
+            let path = path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path);
             if entry.header().entry_type().is_file() && is_wanted(&path) {
                 let mut bytes = Vec::new();
                 entry.read_to_end(&mut bytes)?;
@@ -92,24 +78,15 @@ impl Files {
     pub(super) fn folders_with(&self, name: &str) -> Vec<PathBuf> {
         let holds = |path: &&PathBuf| path.file_name().is_some_and(|last| last == name);
         let paths = self.contents.keys().filter(holds);
-        paths
-            .filter_map(|path| path.parent().map(Path::to_path_buf))
-            .collect()
+        paths.filter_map(|path| path.parent().map(Path::to_path_buf)).collect()
     }
 
     /// What a folder is called: its last component, or the root's own name.
     pub(super) fn name_of(&self, folder: &Path) -> Result<String> {
-        let own = if folder.file_name().is_some() {
-            folder
-        } else {
-            &self.root
-        };
+        let own = if folder.file_name().is_some() { folder } else { &self.root };
         // `.` and `..` have no name until they are resolved.
-        let resolved = if own.file_name().is_some() {
-            own.to_path_buf()
-        } else {
-            own.canonicalize()?
-        };
+        let resolved =
+            if own.file_name().is_some() { own.to_path_buf() } else { own.canonicalize()? };
         let name = resolved.file_name().and_then(|name| name.to_str());
         let name = name.with_context(|| format!("{}: has no UTF-8 name", own.display()))?;
         Ok(name.trim_end_matches(".tar.gz").to_owned())
@@ -129,18 +106,13 @@ impl Files {
 }
 
 fn is_wanted(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| NAMES.contains(&name))
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| NAMES.contains(&name))
 }
 
 /// Reads one JSON value a line; empty lines are skipped. `what` names the source in errors.
 pub(super) fn json_lines<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<Vec<T>> {
     let text = std::str::from_utf8(bytes).with_context(|| format!("{what}: not UTF-8"))?;
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let values = lines.map(|(index, line)| {
         serde_json::from_str(line).with_context(|| format!("{what}, line {}", index + 1))
     });

@@ -31,11 +31,7 @@ impl Graph {
         let mut graph = Self::default();
         for RawEdge { from, to } in raw.edges {
             if from != to {
-                graph
-                    .callees
-                    .entry(from.clone())
-                    .or_default()
-                    .insert(to.clone());
+                graph.callees.entry(from.clone()).or_default().insert(to.clone());
                 graph.callers.entry(to).or_default().insert(from);
             }
         }
@@ -54,9 +50,7 @@ impl Graph {
 
     /// What calls an entity, with the entity's name as this graph holds it; `None` when nothing does.
     pub(super) fn callers_of(&self, entity: &str) -> Option<(&str, &BTreeSet<String>)> {
-        self.callers
-            .get_key_value(entity)
-            .map(|(name, callers)| (name.as_str(), callers))
+        self.callers.get_key_value(entity).map(|(name, callers)| (name.as_str(), callers))
     }
 
     /// The entities at most `hops` calls away in either direction, itself among them.
@@ -64,13 +58,8 @@ impl Graph {
         let mut near = BTreeSet::from([entity]);
         let mut edge = near.clone();
         for _ in 0..hops {
-            let next = edge
-                .iter()
-                .flat_map(|at| self.callees(at).union(self.callers(at)));
-            edge = next
-                .map(String::as_str)
-                .filter(|at| !near.contains(at))
-                .collect();
+            let next = edge.iter().flat_map(|at| self.callees(at).union(self.callers(at)));
+            edge = next.map(String::as_str).filter(|at| !near.contains(at)).collect();
             near.extend(&edge);
         }
         near

@@ -58,25 +58,8 @@ impl Figures {
     /// The figures in the order of [`NAMES`].
     #[must_use]
     pub fn to_array(self) -> [f64; COUNT] {
-        let Self {
-            precision,
-            recall,
-            f1,
-            b3,
-            ari,
-            nmi,
-            incident_ari,
-            ..
-        } = self;
-        let Self {
-            frag,
-            mixed,
-            noise_in,
-            root_at_1,
-            groups,
-            missing,
-            ..
-        } = self;
+        let Self { precision, recall, f1, b3, ari, nmi, incident_ari, .. } = self;
+        let Self { frag, mixed, noise_in, root_at_1, groups, missing, .. } = self;
         [
             precision,
             recall,
@@ -149,16 +132,9 @@ pub fn score(storm: &Storm, lines: &[MemberLine]) -> Result<Figures> {
     }
     let all = agreement(&truth, &guess);
     let get = |field: fn(_) -> f64| all.map_or(f64::NAN, field);
-    let shapes: Vec<Shape> = groups
-        .all
-        .iter()
-        .map(|group| Shape::of(storm, group))
-        .collect();
+    let shapes: Vec<Shape> = groups.all.iter().map(|group| Shape::of(storm, group)).collect();
     let several = shapes.iter().filter(|shape| shape.scored >= 2);
-    let mixed = several
-        .clone()
-        .filter(|shape| shape.incidents.len() >= 2)
-        .count();
+    let mixed = several.clone().filter(|shape| shape.incidents.len() >= 2).count();
     let drawn_in = shapes.iter().filter(|shape| !shape.incidents.is_empty());
     let noise: usize = shapes.iter().map(|shape| shape.noise).sum();
     Ok(Figures {
@@ -209,10 +185,7 @@ fn fragmentation(incident: &[usize], guess: &[usize]) -> f64 {
         groups.entry(*incident).or_default().push(*group);
     }
     groups.retain(|_, of| of.len() >= 2);
-    share(
-        groups.values().map(|of| distinct(of.iter().copied())).sum(),
-        groups.len(),
-    )
+    share(groups.values().map(|of| distinct(of.iter().copied())).sum(), groups.len())
 }
 
 /// How many true incidents have a best-matching group that names one of their root causes.
@@ -225,11 +198,7 @@ fn right_roots(storm: &Storm, groups: &Groups<'_>, shapes: &[Shape]) -> usize {
     for (group, shape) in shapes.iter().enumerate() {
         for (incident, overlap) in &shape.incidents {
             let label = storm.incidents[*incident].id.as_str();
-            let order = (
-                Reverse(*overlap),
-                label,
-                groups.all[group].id.reference_text(),
-            );
+            let order = (Reverse(*overlap), label, groups.all[group].id.reference_text());
             matches.push((order, *incident, group));
         }
     }

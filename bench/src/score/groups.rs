@@ -40,11 +40,7 @@ impl<'a> Groups<'a> {
                 at_ms.with_context(|| format!("prediction {} for {}", index + 1, storm.name))?;
             line_of.insert((line.fingerprint.as_str(), at_ms), line);
         }
-        let mut groups = Self {
-            of_row: Vec::new(),
-            all: Vec::new(),
-            missing: 0,
-        };
+        let mut groups = Self { of_row: Vec::new(), all: Vec::new(), missing: 0 };
         let mut index_of = BTreeMap::new();
         for (row, one) in storm.truth.iter().enumerate() {
             let line = line_of.get(&(one.fingerprint.as_str(), one.at_ms)).copied();
@@ -53,18 +49,12 @@ impl<'a> Groups<'a> {
             let id = incident.map_or(GroupId::Alone(row), GroupId::Incident);
             let index = *index_of.entry(id).or_insert(groups.all.len());
             if index == groups.all.len() {
-                groups.all.push(PredictedGroup {
-                    id,
-                    rows: Vec::new(),
-                    roots: Vec::new(),
-                });
+                groups.all.push(PredictedGroup { id, rows: Vec::new(), roots: Vec::new() });
             }
             groups.of_row.push(index);
             groups.all[index].rows.push(row);
             let root = line.and_then(|line| line.root.as_deref());
-            groups.all[index]
-                .roots
-                .extend(root.filter(|root| !root.is_empty()));
+            groups.all[index].roots.extend(root.filter(|root| !root.is_empty()));
         }
         Ok(groups)
     }
@@ -76,10 +66,7 @@ pub(super) fn most_named<'a>(names: &[&'a str]) -> Option<&'a str> {
     for (index, name) in names.iter().enumerate() {
         count.entry(name).or_insert((0, Reverse(index))).0 += 1;
     }
-    count
-        .into_iter()
-        .max_by_key(|(_, order)| *order)
-        .map(|(name, _)| name)
+    count.into_iter().max_by_key(|(_, order)| *order).map(|(name, _)| name)
 }
 
 impl GroupId<'_> {
@@ -88,11 +75,7 @@ impl GroupId<'_> {
         match self {
             Self::Alone(row) => format!("('single', {row})"),
             Self::Incident(id) => {
-                let quote = if id.contains('\'') && !id.contains('"') {
-                    '"'
-                } else {
-                    '\''
-                };
+                let quote = if id.contains('\'') && !id.contains('"') { '"' } else { '\'' };
                 let mut text = format!("('g', {quote}");
                 for char in id.chars() {
                     match char {

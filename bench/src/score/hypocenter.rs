@@ -50,10 +50,7 @@ fn rank(case: &Case) -> Result<Vec<String>> {
     let engine = runner.engine();
     let ids: Vec<IncidentId> = engine.incidents().map(|incident| incident.id()).collect();
     let ranked = engine.explain_together(&ids);
-    Ok(ranked
-        .into_iter()
-        .map(|(entity, _)| entity.to_owned())
-        .collect())
+    Ok(ranked.into_iter().map(|(entity, _)| entity.to_owned()).collect())
 }
 
 fn group(storm: &Storm) -> Result<Vec<MemberLine>> {
@@ -77,28 +74,16 @@ fn play(alerts: &[u8], topology: &[u8]) -> Result<(ShardRunner, Player<Sink>)> {
         seed: HashSeed(0),
         decode: Options::default(),
     };
-    let shard = Shard {
-        input: "score".to_owned(),
-        partition: 0,
-    };
+    let shard = Shard { input: "score".to_owned(), partition: 0 };
     let mut runner = ShardRunner::new(&setup, shard.clone(), 0);
     let mut player = Player::new(io::sink());
     for (payload, position) in alerts.split(|&byte| byte == b'\n').zip(1..) {
         if !payload.is_empty() {
             // The recording's own times count: the wall clock is not looked at.
-            let record = Record {
-                shard: &shard,
-                position,
-                time: None,
-                payload,
-            };
+            let record = Record { shard: &shard, position, time: None, payload };
             runner.record(&record, Timestamp::MIN, &mut player);
         }
     }
-    ensure!(
-        player.rejections().is_empty(),
-        "cannot read {:?}",
-        player.rejections()
-    );
+    ensure!(player.rejections().is_empty(), "cannot read {:?}", player.rejections());
     Ok((runner, player))
 }

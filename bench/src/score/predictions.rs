@@ -62,13 +62,9 @@ impl Predictions {
                 let ranked = (subject.rank)(case);
                 let ranked =
                     ranked.with_context(|| format!("rank case {} of {}", case.name, case.set))?;
-                Ok(RankedLine {
-                    case: case.name.clone(),
-                    ranked,
-                })
+                Ok(RankedLine { case: case.name.clone(), ranked })
             });
-            made.ranked
-                .insert(set.name.clone(), lines.collect::<Result<_>>()?);
+            made.ranked.insert(set.name.clone(), lines.collect::<Result<_>>()?);
         }
         for storm in &data.storms {
             let lines = (subject.group)(storm);

@@ -60,15 +60,10 @@ impl Hit {
 /// Scores predictions for a set. Of two lines about one case the last counts.
 #[must_use]
 pub fn score(set: &Set, lines: &[RankedLine]) -> Report {
-    let ranked: BTreeMap<&str, &[String]> = lines
-        .iter()
-        .map(|line| (line.case.as_str(), line.ranked.as_slice()))
-        .collect();
+    let ranked: BTreeMap<&str, &[String]> =
+        lines.iter().map(|line| (line.case.as_str(), line.ranked.as_slice())).collect();
     let of = |case: &Case| ranked.get(case.name.as_str()).copied().unwrap_or_default();
-    let hits = set
-        .cases
-        .iter()
-        .map(|case| (case, Hit::of(of(case), &case.truth.root_causes)));
+    let hits = set.cases.iter().map(|case| (case, Hit::of(of(case), &case.truth.root_causes)));
     let mut report = summarise(hits);
     report.without_prediction = set.cases.iter().filter(|case| of(case).is_empty()).count();
     report
@@ -78,10 +73,7 @@ pub fn score(set: &Set, lines: &[RankedLine]) -> Report {
 pub(super) fn summarise<'a>(hits: impl Iterator<Item = (&'a Case, Hit)>) -> Report {
     let mut report = Report::default();
     for (case, hit) in hits {
-        let of_kind = report
-            .by_kind
-            .entry(case.truth.fault_kind.clone())
-            .or_default();
+        let of_kind = report.by_kind.entry(case.truth.fault_kind.clone()).or_default();
         for sum in [&mut report.all, of_kind] {
             sum.cases += 1;
             sum.top1 += hit.top1;

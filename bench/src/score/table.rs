@@ -43,24 +43,11 @@ pub fn ranking(data: &Data, subject: Option<&Predictions>) -> Result<String> {
     text += &rule_line(data.sets.len() + 2);
     for rule in Rule::ALL {
         let reports = data.sets.iter().map(|set| Ok(rule.score(set)?.all));
-        ranking_row(
-            &mut text,
-            rule.name(),
-            &reports.collect::<Result<Vec<_>>>()?,
-        )?;
+        ranking_row(&mut text, rule.name(), &reports.collect::<Result<Vec<_>>>()?)?;
     }
     if let Some(given) = subject {
-        let lines = |name: &str| {
-            given
-                .ranked
-                .get(name)
-                .map(Vec::as_slice)
-                .unwrap_or_default()
-        };
-        let reports = data
-            .sets
-            .iter()
-            .map(|set| ranking::score(set, lines(&set.name)).all);
+        let lines = |name: &str| given.ranked.get(name).map(Vec::as_slice).unwrap_or_default();
+        let reports = data.sets.iter().map(|set| ranking::score(set, lines(&set.name)).all);
         ranking_row(&mut text, SUBJECT, &reports.collect::<Vec<_>>())?;
     }
     Ok(text)
@@ -73,12 +60,7 @@ fn ranking_row(text: &mut String, name: &str, sets: &[ranking::Figures]) -> Resu
     for set in sets {
         write!(text, " {:.2}/{:.2} |", set.top1, set.top3)?;
     }
-    writeln!(
-        text,
-        " {:.3}/{:.3} |",
-        mean(|set| set.top1),
-        mean(|set| set.top3)
-    )?;
+    writeln!(text, " {:.3}/{:.3} |", mean(|set| set.top1), mean(|set| set.top3))?;
     Ok(())
 }
 
@@ -98,24 +80,11 @@ pub fn grouping(data: &Data, subject: Option<&Predictions>) -> Result<String> {
     text += &rule_line(COLUMNS.len() + 1);
     for baseline in Grouping::ALL {
         let figures = data.storms.iter().map(|storm| baseline.score(storm));
-        grouping_row(
-            &mut text,
-            &baseline.name(),
-            &figures.collect::<Result<Vec<_>>>()?,
-        )?;
+        grouping_row(&mut text, &baseline.name(), &figures.collect::<Result<Vec<_>>>()?)?;
     }
     if let Some(given) = subject {
-        let lines = |name: &str| {
-            given
-                .members
-                .get(name)
-                .map(Vec::as_slice)
-                .unwrap_or_default()
-        };
-        let figures = data
-            .storms
-            .iter()
-            .map(|storm| grouping::score(storm, lines(&storm.name)));
+        let lines = |name: &str| given.members.get(name).map(Vec::as_slice).unwrap_or_default();
+        let figures = data.storms.iter().map(|storm| grouping::score(storm, lines(&storm.name)));
         grouping_row(&mut text, SUBJECT, &figures.collect::<Result<Vec<_>>>()?)?;
     }
     Ok(text)
@@ -138,10 +107,7 @@ fn grouping_row(text: &mut String, name: &str, storms: &[grouping::Figures]) -> 
 /// When a prediction is malformed.
 pub fn details(data: &Data, given: &Predictions) -> Result<String> {
     let mut text = String::new();
-    let ranked = data
-        .sets
-        .iter()
-        .filter_map(|set| Some((set, given.ranked.get(&set.name)?)));
+    let ranked = data.sets.iter().filter_map(|set| Some((set, given.ranked.get(&set.name)?)));
     for (index, (set, lines)) in ranked.enumerate() {
         if index == 0 {
             text += "| set | fault kind | cases | top-1 | top-3 | MRR | without prediction |\n";
@@ -183,16 +149,8 @@ fn details_row(
     figures: &ranking::Figures,
     missing: &str,
 ) -> Result<()> {
-    let ranking::Figures {
-        cases,
-        top1,
-        top3,
-        mrr,
-    } = figures;
-    writeln!(
-        text,
-        "| {set} | {kind} | {cases} | {top1:.3} | {top3:.3} | {mrr:.3} | {missing} |"
-    )?;
+    let ranking::Figures { cases, top1, top3, mrr } = figures;
+    writeln!(text, "| {set} | {kind} | {cases} | {top1:.3} | {top3:.3} | {mrr:.3} | {missing} |")?;
     Ok(())
 }
 

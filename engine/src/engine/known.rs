@@ -19,10 +19,7 @@ impl Engine {
             return;
         };
         match &mut alert.state {
-            State::Firing {
-                until: old,
-                timeout: old_timeout,
-            } => {
+            State::Firing { until: old, timeout: old_timeout } => {
                 // An explicit end is never shortened by another firing event.
                 if *old_timeout || until > *old {
                     (*old, *old_timeout) = (until, timeout);
@@ -135,21 +132,10 @@ impl Engine {
         }
         if let Some(alert) = self.alerts.get_mut(key) {
             alert.strength = alert.strength.max(seen.strength);
-            alert.excess = if seen.excess > alert.excess {
-                seen.excess
-            } else {
-                alert.excess
-            };
+            alert.excess = if seen.excess > alert.excess { seen.excess } else { alert.excess };
         }
         let onset = self.incidents.get(incident).map_or(self.now, |i| i.newest);
-        self.observe(
-            incident,
-            &seen,
-            member,
-            onset,
-            RerankCause::WorseAlert,
-            decisions,
-        );
+        self.observe(incident, &seen, member, onset, RerankCause::WorseAlert, decisions);
     }
 
     pub(super) fn member_fires_again(&mut self, key: IncidentKey, member: u32) {

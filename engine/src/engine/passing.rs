@@ -24,11 +24,7 @@ impl Engine {
             State::Firing { until, .. } => self.arm_alert(key, until),
             State::Resolved { .. } => {
                 let forget = self.forget_at(key);
-                if forget <= at {
-                    self.forget(key)
-                } else {
-                    self.arm_alert(key, forget)
-                }
+                if forget <= at { self.forget(key) } else { self.arm_alert(key, forget) }
             }
         }
     }
@@ -46,10 +42,7 @@ impl Engine {
         };
         alert.state = State::Resolved { at };
         let (episode, place) = (alert.episode(), alert.place);
-        out.push(Decision::Resolved {
-            alert: episode,
-            expired,
-        });
+        out.push(Decision::Resolved { alert: episode, expired });
         self.alerts.note_resolved(key);
         if let Place::Member(incident, member) = place {
             if let Some(incident) = self.incidents.get_mut(incident) {
@@ -70,8 +63,7 @@ impl Engine {
         let State::Resolved { at } = alert.state else {
             return Timestamp::MAX;
         };
-        at.plus(self.world.policy.spec.times.flap_window)
-            .max(alert.flapping_until)
+        at.plus(self.world.policy.spec.times.flap_window).max(alert.flapping_until)
     }
 
     pub(super) fn forget(&mut self, key: AlertKey) {

@@ -23,29 +23,16 @@ impl Engine {
     ) {
         if self.alerts.len() >= self.world.policy.spec.limits.alerts_max && !self.evict() {
             self.stats.shed += 1;
-            decisions.push(Decision::Shed {
-                seq: self.seq,
-                limit: Limit::Alerts,
-            });
+            decisions.push(Decision::Shed { seq: self.seq, limit: Limit::Alerts });
             return;
         }
         let labels = event.labels;
-        let subject = Subject::of(
-            labels,
-            &self.world.policy,
-            &self.world.topology,
-            &mut self.world.symbols,
-        );
+        let subject =
+            Subject::of(labels, &self.world.policy, &self.world.topology, &mut self.world.symbols);
         self.stats.unmapped += u64::from(subject.mapped_by.is_none());
         self.stats.outside_topology += u64::from(subject.entity.node().is_none());
-        let tenant = self
-            .world
-            .policy
-            .spec
-            .labels
-            .tenant
-            .as_deref()
-            .and_then(|name| labels.get(name));
+        let tenant =
+            self.world.policy.spec.labels.tenant.as_deref().and_then(|name| labels.get(name));
         let tenant = self.world.symbols.hold(tenant.unwrap_or_default());
         let (until, timeout) = self.end_of(event);
         let starts_at = event.starts_at.unwrap_or(self.now);
@@ -130,8 +117,7 @@ impl Engine {
         let onset = episode.starts_at.clamp(oldest, now);
         self.link(seen);
         let model = self.world.model();
-        self.matches
-            .find(model, &self.incidents, tenant, seen, &self.links, onset);
+        self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);
         match self.matches.best() {
             Ok(incident) => self.join(key, incident, seen, onset, out),
             Err(refused) => self.open(key, seen, onset, refused, out),
@@ -165,10 +151,7 @@ impl Engine {
         };
         let (episode, tenant) = (alert.episode(), alert.tenant);
         if self.incidents.len() >= self.world.policy.spec.limits.incidents_max {
-            out.push(Decision::Shed {
-                seq: self.seq,
-                limit: Limit::Incidents,
-            });
+            out.push(Decision::Shed { seq: self.seq, limit: Limit::Incidents });
             self.suppress(key, episode, Suppressor::Overflow, out);
             return;
         }
@@ -188,11 +171,7 @@ impl Engine {
         }));
         self.stats.opened += 1;
         self.stats.refused += u64::from(refused.is_some());
-        out.push(Decision::Opened {
-            incident: id,
-            alert: episode,
-            refused,
-        });
+        out.push(Decision::Opened { incident: id, alert: episode, refused });
         self.add_member(key, incident, seen, onset, out);
     }
 
@@ -210,10 +189,7 @@ impl Engine {
         let Some(id) = self.incidents.get(incident).map(|i| i.id) else {
             return;
         };
-        out.push(Decision::Joined {
-            incident: id,
-            alert,
-        });
+        out.push(Decision::Joined { incident: id, alert });
         self.add_member(key, incident, seen, onset, out);
         let mut joined = incident;
         let others: Vec<IncidentKey> = self.matches.others(incident).collect();
@@ -248,12 +224,7 @@ impl Engine {
             _ => {
                 seen.subject.hold(&mut self.world.symbols);
                 let subject = seen.subject;
-                incident.members.push(Member {
-                    alert: key,
-                    episode,
-                    subject,
-                    firing: true,
-                });
+                incident.members.push(Member { alert: key, episode, subject, firing: true });
                 (incident.members.len() - 1) as u32
             }
         };
@@ -320,10 +291,7 @@ impl Engine {
             incident.rerank_cause = Some(cause);
             incident.phase = Phase::Open;
             self.stats.reranked += 1;
-            out.push(Decision::Reranked {
-                incident: incident.id,
-                cause,
-            });
+            out.push(Decision::Reranked { incident: incident.id, cause });
         }
         self.touch(key);
     }
@@ -343,11 +311,7 @@ impl Engine {
         if !are_one(model, first, second, onset) {
             return a;
         }
-        let (older, younger) = if first.order < second.order {
-            (a, b)
-        } else {
-            (b, a)
-        };
+        let (older, younger) = if first.order < second.order { (a, b) } else { (b, a) };
         let Some((survivor, loser)) = self.incidents.get_pair(older, younger) else {
             return a;
         };
@@ -363,10 +327,7 @@ impl Engine {
             }
         }
         self.stats.merged += 1;
-        out.push(Decision::Merged {
-            incident: ended,
-            into,
-        });
+        out.push(Decision::Merged { incident: ended, into });
         self.note_turnover(older);
         self.end_incident(younger, Phase::Merged, Some(into));
         self.touch(older);

@@ -14,9 +14,7 @@ use crate::time::Timestamp;
 
 impl Engine {
     pub(super) fn fingerprint(&self, event: &AlertEvent<'_>) -> Fingerprint {
-        event
-            .labels
-            .fingerprint_without(&self.world.policy.spec.labels.replica)
+        event.labels.fingerprint_without(&self.world.policy.spec.labels.replica)
     }
 
     pub(super) fn is_resolved(&self, event: &AlertEvent<'_>) -> bool {
@@ -30,10 +28,7 @@ impl Engine {
         match event.ends_at {
             // A firing webhook alert may carry an end that has passed: it fires all the same.
             Some(end) if end > self.now => (end, false),
-            _ => (
-                self.now.plus(self.world.policy.spec.times.resolve_timeout),
-                true,
-            ),
+            _ => (self.now.plus(self.world.policy.spec.times.resolve_timeout), true),
         }
     }
 
@@ -51,11 +46,7 @@ impl Engine {
         let excess = breach
             .filter(|b| b.side == Side::Above && subject.kind.is_delay())
             .map(|b| (b.value - b.threshold).max(0.0));
-        Observation {
-            subject,
-            strength,
-            excess,
-        }
+        Observation { subject, strength, excess }
     }
 
     /// Derived from tenant, first episode and partition: a replay gives the same.
@@ -64,10 +55,10 @@ impl Engine {
         hash.write(self.world.symbols.text(tenant).as_bytes());
         hash.write(&first.fingerprint.0.to_le_bytes());
         hash.write(&first.starts_at.as_nanos().to_le_bytes());
-        hash.write(&self.shard.to_le_bytes());
-        let mut id = IncidentId(mix(hash.finish()));
+        hash.write(self.shard.as_bytes());
+        let mut id = IncidentId::new(first.starts_at, mix(hash.finish()));
         while self.incidents.find(id).is_some() {
-            id = IncidentId(id.0.wrapping_add(1));
+            id = id.next();
         }
         id
     }
@@ -75,11 +66,7 @@ impl Engine {
 
 /// How many times over the limit. For success shares: of the error budget.
 fn ratio(breach: Breach, kind: Kind) -> f64 {
-    let Breach {
-        value,
-        threshold,
-        side,
-    } = breach;
+    let Breach { value, threshold, side } = breach;
     // A limit of zero or less has no ratio: as much as ten times over.
     const NO_RATIO: f64 = 10.0;
     match side {

@@ -13,11 +13,7 @@ impl Check {
     fn within(&mut self, field: &'static str, given: f64, ok: bool, allowed: &'static str) {
         if !ok || !given.is_finite() {
             let given = given.to_string();
-            self.errors.push(PolicyError::OutOfRange {
-                field,
-                given,
-                allowed,
-            });
+            self.errors.push(PolicyError::OutOfRange { field, given, allowed });
         }
     }
 }
@@ -44,67 +40,34 @@ fn shares(spec: &PolicySpec, check: &mut Check) {
         ("grouping.join_ratio", g.join_ratio),
         ("ranking.decay", r.decay),
     ] {
-        check.within(
-            field,
-            share,
-            share > 0.0 && share < 1.0,
-            "more than 0, less than 1",
-        );
+        check.within(field, share, share > 0.0 && share < 1.0, "more than 0, less than 1");
     }
 }
 
 fn counts(spec: &PolicySpec, check: &mut Check) {
     let (g, r, l) = (&spec.grouping, &spec.ranking, &spec.limits);
-    for (field, hops) in [
-        ("grouping.hops_max", g.hops_max),
-        ("ranking.hops_max", r.hops_max),
-    ] {
+    for (field, hops) in [("grouping.hops_max", g.hops_max), ("ranking.hops_max", r.hops_max)] {
         check.within(field, hops.into(), (1..=8).contains(&hops), "1 to 8");
     }
     let fits = r.hops_max <= g.hops_max;
-    check.within(
-        "ranking.hops_max",
-        r.hops_max.into(),
-        fits,
-        "at most grouping.hops_max",
-    );
+    check.within("ranking.hops_max", r.hops_max.into(), fits, "at most grouping.hops_max");
     let reach = g.reach_max;
-    check.within(
-        "grouping.reach_max",
-        reach as f64,
-        (1..=1024).contains(&reach),
-        "1 to 1024",
-    );
+    check.within("grouping.reach_max", reach as f64, (1..=1024).contains(&reach), "1 to 1024");
     let flaps = g.flap_onsets;
-    check.within(
-        "grouping.flap_onsets",
-        flaps.into(),
-        (2..=16).contains(&flaps),
-        "2 to 16",
-    );
+    check.within("grouping.flap_onsets", flaps.into(), (2..=16).contains(&flaps), "2 to 16");
     for (field, n) in [
         ("limits.alerts_max", l.alerts_max),
         ("limits.incidents_max", l.incidents_max),
         ("limits.members_max", l.members_max),
     ] {
-        check.within(
-            field,
-            n.into(),
-            n > 0 && n <= 100_000_000,
-            "1 to 100,000,000",
-        );
+        check.within(field, n.into(), n > 0 && n <= 100_000_000, "1 to 100,000,000");
     }
 }
 
 fn ranking(spec: &PolicySpec, check: &mut Check) {
     let (g, r) = (&spec.grouping, &spec.ranking);
     let claim = g.claim_max;
-    check.within(
-        "grouping.claim_max",
-        claim,
-        (0.0..=20.0).contains(&claim),
-        "0 to 20",
-    );
+    check.within("grouping.claim_max", claim, (0.0..=20.0).contains(&claim), "0 to 20");
     for (field, x) in [
         ("ranking.strength_per_ln", r.strength_per_ln),
         ("ranking.starved_weight", r.starved_weight),
@@ -117,9 +80,7 @@ fn ranking(spec: &PolicySpec, check: &mut Check) {
     }
     // An alert without strength would speak for nobody, and leave an incident without candidate.
     let base = ("ranking.strength_base", r.strength_base);
-    let by_severity = r
-        .strength_by_severity
-        .map(|x| ("ranking.strength_by_severity", x));
+    let by_severity = r.strength_by_severity.map(|x| ("ranking.strength_by_severity", x));
     for (field, x) in [base].into_iter().chain(by_severity) {
         let ok = x <= 100.0 && Score::from_f64(x) > Score::ZERO;
         check.within(field, x, ok, "more than 0, at most 100");
@@ -131,12 +92,7 @@ fn ranking(spec: &PolicySpec, check: &mut Check) {
     let ok = (0.01..=100.0).contains(&temperature);
     check.within("ranking.temperature", temperature, ok, "0.01 to 100");
     let low = r.low_confidence;
-    check.within(
-        "ranking.low_confidence",
-        low,
-        (0.0..=1.0).contains(&low),
-        "0 to 1",
-    );
+    check.within("ranking.low_confidence", low, (0.0..=1.0).contains(&low), "0 to 1");
 }
 
 fn times(spec: &PolicySpec, check: &mut Check) {
@@ -164,19 +120,11 @@ fn times(spec: &PolicySpec, check: &mut Check) {
 fn weights(spec: &PolicySpec, check: &mut Check) {
     for kind in Kind::ALL {
         let weight = spec.weights.of(kind);
-        for (field, x) in [
-            ("weights.own", weight.own),
-            ("weights.symptom", weight.symptom),
-        ] {
+        for (field, x) in [("weights.own", weight.own), ("weights.symptom", weight.symptom)] {
             check.within(field, x, (0.0..=20.0).contains(&x), "0 to 20");
         }
         let (claim, pull) = (weight.claim, weight.pull);
-        check.within(
-            "weights.claim",
-            claim,
-            (-20.0..=20.0).contains(&claim),
-            "-20 to 20",
-        );
+        check.within("weights.claim", claim, (-20.0..=20.0).contains(&claim), "-20 to 20");
         check.within("weights.pull", pull, (0.0..=1.0).contains(&pull), "0 to 1");
     }
 }

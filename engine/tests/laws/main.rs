@@ -3,10 +3,7 @@
 //! The cases are the same in every run. `PROPTEST_CASES` asks for more of them, `LAWS_SEED` for
 //! others.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the number of cases is the caller's choice"
-)]
+#![expect(clippy::disallowed_methods, reason = "the number of cases is the caller's choice")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -22,18 +19,12 @@ use world::{EPOCH, end, law, player, worlds};
 
 /// What is told, without the times of telling: those depend on when one asks.
 fn untimed(told: &[String]) -> Vec<&str> {
-    told.iter()
-        .map(|line| line.split_once(' ').map_or("", |(_, text)| text))
-        .collect()
+    told.iter().map(|line| line.split_once(' ').map_or("", |(_, text)| text)).collect()
 }
 
 /// The part of what is told that names alerts of one prefix or tenant.
 fn about<'t>(told: &'t [String], mark: &str) -> Vec<&'t str> {
-    let is = |line: &&&str| {
-        line.lines()
-            .next()
-            .is_some_and(|first| first.contains(mark))
-    };
+    let is = |line: &&&str| line.lines().next().is_some_and(|first| first.contains(mark));
     untimed(told).iter().filter(is).copied().collect()
 }
 
@@ -117,12 +108,7 @@ fn it_does_not_matter_how_often_time_is_told() {
         never.advance(end(&events));
         let heads = |told: &[String]| -> Vec<String> {
             let head = |line: &&str| line.split(" None ").next().unwrap_or_default().to_owned();
-            let cut = |line: String| {
-                line.split(" Some(\"#")
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned()
-            };
+            let cut = |line: String| line.split(" Some(\"#").next().unwrap_or_default().to_owned();
             untimed(told).iter().map(head).map(cut).collect()
         };
         assert_eq!(heads(&usual.told), heads(&never.told));
@@ -144,9 +130,7 @@ fn a_doubled_event_changes_no_version() {
             let counted = |line: &&str| {
                 line.starts_with("repeated ") || line.starts_with("resolved_unknown ")
             };
-            told.filter(|line| !counted(line))
-                .map(str::to_owned)
-                .collect()
+            told.filter(|line| !counted(line)).map(str::to_owned).collect()
         };
         assert_eq!(decided(&events), decided(&doubled));
     });
@@ -225,26 +209,23 @@ fn names_are_names() {
 /// E5: only differences of times matter.
 #[test]
 fn a_shift_of_all_times_shifts_all_times() {
-    law(
-        (worlds(true), -400_000_000..400_000_000i64),
-        |(world, by)| {
-            let events = world.events("n", "");
-            let shifted: Vec<Event> = events
-                .iter()
-                .map(|event| Event {
-                    now: event.now + by,
-                    starts: event.starts.map(|at| at + by),
-                    ends: event.ends.map(|at| at + by),
-                    ..event.clone()
-                })
-                .collect();
-            let mut other = world.player(1);
-            other.epoch += by;
-            other.play(&shifted);
-            other.advance(end(&shifted));
-            assert_eq!(world.play(&events).told, other.told);
-        },
-    );
+    law((worlds(true), -400_000_000..400_000_000i64), |(world, by)| {
+        let events = world.events("n", "");
+        let shifted: Vec<Event> = events
+            .iter()
+            .map(|event| Event {
+                now: event.now + by,
+                starts: event.starts.map(|at| at + by),
+                ends: event.ends.map(|at| at + by),
+                ..event.clone()
+            })
+            .collect();
+        let mut other = world.player(1);
+        other.epoch += by;
+        other.play(&shifted);
+        other.advance(end(&shifted));
+        assert_eq!(world.play(&events).told, other.told);
+    });
 }
 
 /// E17: when all is over and time has passed, nothing is held.
@@ -253,10 +234,7 @@ fn in_the_end_nothing_is_held() {
     law(worlds(true), |world| {
         let player = world.play(&world.events("n", ""));
         let held = player.engine.footprint();
-        let nothing = Footprint {
-            walk_bytes: held.walk_bytes,
-            ..Footprint::default()
-        };
+        let nothing = Footprint { walk_bytes: held.walk_bytes, ..Footprint::default() };
         assert_eq!(held, nothing);
         assert_eq!(player.engine.next_deadline(), None);
     });
@@ -289,11 +267,8 @@ fn one_fault_in_any_order_is_one_incident() {
         let rule = ["DiskFull", "PodCrash", "ErrorsHigh", "LatencyHigh"][rule];
         let alert = |n: usize| {
             let name = if n == 0 { rule } else { "LatencyHigh" };
-            let breach = Breach {
-                value: if n == 0 { 4.0 } else { 2.0 },
-                threshold: 1.0,
-                side: Side::Above,
-            };
+            let breach =
+                Breach { value: if n == 0 { 4.0 } else { 2.0 }, threshold: 1.0, side: Side::Above };
             Event {
                 now: 0,
                 labels: vec![

@@ -92,19 +92,11 @@ impl World {
 
     pub(crate) fn edges_text(&self, prefix: &str) -> String {
         let edge = |&(a, b): &(usize, usize)| {
-            format!(
-                "{prefix}{:02}>{prefix}{:02} ",
-                a % self.nodes,
-                b % self.nodes
-            )
+            format!("{prefix}{:02}>{prefix}{:02} ", a % self.nodes, b % self.nodes)
         };
         let crowd = if self.tweak.crowd { 70 } else { 0 };
         let caller = |n| format!("{prefix}-c{n}>{prefix}00 ");
-        self.edges
-            .iter()
-            .map(edge)
-            .chain((0..crowd).map(caller))
-            .collect()
+        self.edges.iter().map(edge).chain((0..crowd).map(caller)).collect()
     }
 
     /// The script, about entities with this prefix. Two of them are never in the graph.
@@ -126,15 +118,7 @@ impl World {
             if step.replica {
                 labels.push(("prometheus_replica", "b".to_owned()));
             }
-            let start = [
-                None,
-                Some(0),
-                Some(0),
-                Some(-2),
-                Some(-40),
-                Some(-800),
-                Some(90),
-            ];
+            let start = [None, Some(0), Some(0), Some(-2), Some(-40), Some(-800), Some(90)];
             let (status, end) = [
                 (None, None),
                 (None, Some(200)),
@@ -147,21 +131,14 @@ impl World {
             let breach = [None, Some(1.1), Some(3.0), Some(40.0), Some(0.5)][step.breach];
             Event {
                 now,
-                labels: labels
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value))
-                    .collect(),
+                labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
                 starts: start[step.start].map(|s: i64| now + s * 1000),
                 ends: end.map(|s: i64| now + s * 1000),
                 status,
                 breach: breach.map(|value| Breach {
                     value,
                     threshold: 1.0,
-                    side: if value < 1.0 {
-                        Side::Below
-                    } else {
-                        Side::Above
-                    },
+                    side: if value < 1.0 { Side::Below } else { Side::Above },
                 }),
             }
         };
@@ -203,10 +180,7 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
         prop_oneof![Just(64usize), Just(64), Just(3)],
         prop_oneof![Just(0.3), Just(0.05), Just(0.9)],
         any::<bool>(),
-        (
-            any::<bool>(),
-            prop_oneof![Just(false), Just(false), Just(false), Just(true)],
-        ),
+        (any::<bool>(), prop_oneof![Just(false), Just(false), Just(false), Just(true)]),
     );
     let tweak = tweak.prop_map(
         move |(
@@ -244,19 +218,17 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
         0..5usize,
         any::<bool>(),
     );
-    let step = step.prop_map(
-        |(wait, rule, entity, caller, said, start, breach, replica)| Step {
-            wait,
-            rule,
-            entity,
-            caller,
-            // Most events say that an alert fires.
-            said: said.saturating_sub(4),
-            start,
-            breach,
-            replica,
-        },
-    );
+    let step = step.prop_map(|(wait, rule, entity, caller, said, start, breach, replica)| Step {
+        wait,
+        rule,
+        entity,
+        caller,
+        // Most events say that an alert fires.
+        said: said.saturating_sub(4),
+        start,
+        breach,
+        replica,
+    });
     let edges = prop::collection::vec((0..10usize, 0..10usize), 0..16);
     let steps = prop::collection::vec(step, 1..40);
     (2..9usize, edges, tweak, steps).prop_map(|(nodes, edges, tweak, steps)| World {

@@ -305,12 +305,7 @@ fn e12_without_a_graph_the_entity_groups() {
         2 published #2 v1 open root=db firing=1/1
         ",
     );
-    assert!(
-        player
-            .engine
-            .incidents()
-            .all(|view| view.degraded().outside_topology)
-    );
+    assert!(player.engine.incidents().all(|view| view.degraded().outside_topology));
 }
 
 #[test]
@@ -356,12 +351,7 @@ fn e12_an_alert_that_no_rule_maps_is_its_own_entity() {
         2 published #2 v1 open root=alert/ErrorsHigh firing=1/1
         ",
     );
-    assert!(
-        player
-            .engine
-            .incidents()
-            .all(|view| view.degraded().unmapped)
-    );
+    assert!(player.engine.incidents().all(|view| view.degraded().unmapped));
 }
 
 #[test]

@@ -46,11 +46,7 @@ fn read(line: &str) -> (i64, Option<Event>) {
     let breach = |text: &str, side: Side| {
         let (value, threshold) = text.split_once('/').expect("value/limit");
         let number = |text: &str| text.parse().expect("a number");
-        Some(Breach {
-            value: number(value),
-            threshold: number(threshold),
-            side,
-        })
+        Some(Breach { value: number(value), threshold: number(threshold), side })
     };
     for option in words {
         match option.split_once('=').expect("an option") {
@@ -100,11 +96,7 @@ fn play(edges: &str, story: &str, change: fn(&mut PolicySpec)) -> Player {
 fn check_with(edges: &str, story: &str, change: fn(&mut PolicySpec), expect: &str) -> Player {
     let player = play(edges, story, change);
     let expected: Vec<&str> = lines(expect).collect();
-    assert!(
-        player.told == expected,
-        "the story is told so:\n{}\n",
-        player.text()
-    );
+    assert!(player.told == expected, "the story is told so:\n{}\n", player.text());
     player
 }
 

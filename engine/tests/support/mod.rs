@@ -1,10 +1,6 @@
 //! What the engine's tests share: owned events, and a player that writes down all that is decided.
 
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "each test binary uses a part of it"
-)]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -41,12 +37,7 @@ impl Event {
                 status: self.status,
                 breach: self.breach,
             };
-            engine.apply(
-                Seq(seq),
-                &event,
-                Timestamp::from_millis(self.now),
-                decisions,
-            );
+            engine.apply(Seq(seq), &event, Timestamp::from_millis(self.now), decisions);
         });
     }
 
@@ -55,11 +46,8 @@ impl Event {
     }
 
     fn with_labels<T>(&self, read: impl FnOnce(Labels<'_>) -> T) -> T {
-        let mut pairs: Vec<(&str, &str)> = self
-            .labels
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let mut pairs: Vec<(&str, &str)> =
+            self.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let labels = Labels::canonical(&mut pairs, &LabelLimits::default());
         read(labels.expect("labels of tests are valid"))
     }
@@ -116,7 +104,7 @@ pub(crate) enum Detail {
 impl Player {
     pub(crate) fn new(policy: Policy, topology: Topology, seed: u64) -> Self {
         Self {
-            engine: Engine::new(policy, topology, 0, HashSeed(seed)),
+            engine: Engine::new(policy, topology, "test/0", HashSeed(seed)),
             seq: 0,
             told: Vec::new(),
             epoch: 0,
@@ -133,9 +121,7 @@ impl Player {
     pub(crate) fn advance(&mut self, to: i64) {
         loop {
             self.decisions.clear();
-            let progress = self
-                .engine
-                .advance(Timestamp::from_millis(to), &mut self.decisions);
+            let progress = self.engine.advance(Timestamp::from_millis(to), &mut self.decisions);
             self.engine.check();
             self.note();
             if progress == Progress::Done {
@@ -193,11 +179,7 @@ impl Player {
 
     fn tell(&mut self, decision: &Decision, line: &mut String) {
         let text = match *decision {
-            Decision::Opened {
-                incident,
-                alert,
-                refused,
-            } => {
+            Decision::Opened { incident, alert, refused } => {
                 self.name_incident(incident, alert);
                 let why =
                     refused.map_or(String::new(), |limit| format!(" refused={}", limit.name()));
@@ -236,11 +218,7 @@ impl Player {
 
     fn alert(&self, episode: Episode) -> String {
         let from = episode.starts_at.as_millis() - self.epoch;
-        format!(
-            "{}[{}]",
-            self.names[&episode.fingerprint],
-            from as f64 / 1000.0
-        )
+        format!("{}[{}]", self.names[&episode.fingerprint], from as f64 / 1000.0)
     }
 
     fn name_incident(&mut self, id: IncidentId, seed: Episode) {
@@ -329,11 +307,7 @@ pub(crate) fn check_view(view: &IncidentView<'_>) {
     assert_eq!(sum, root.score, "the evidence sums to the score");
     let candidates = view.candidates();
     assert_eq!(candidates.first(), Some(&root), "the candidate is the best");
-    assert_eq!(
-        candidates.get(1).copied(),
-        view.runner_up(),
-        "the next best"
-    );
+    assert_eq!(candidates.get(1).copied(), view.runner_up(), "the next best");
     let mut all = 0.0;
     for candidate in &candidates {
         let sure = candidate.confidence.to_f64();
@@ -342,10 +316,7 @@ pub(crate) fn check_view(view: &IncidentView<'_>) {
         all += sure;
     }
     // Each share is rounded to a millionth.
-    assert!(
-        all <= 1.0 + 1e-6 * candidates.len() as f64,
-        "shares sum to 1"
-    );
+    assert!(all <= 1.0 + 1e-6 * candidates.len() as f64, "shares sum to 1");
     for (why, candidate) in view.why_not(64).iter().zip(&candidates[1..]) {
         assert_eq!(why.candidate, *candidate);
         assert_eq!(why.margin, root.score - candidate.score);

@@ -28,17 +28,11 @@ fn metrics_are_served_in_the_form_that_is_asked_for() {
     let admin = started();
     let (head, body) = request(&admin, "GET", "/metrics", "*/*");
     assert!(head.starts_with("http/1.1 200"), "{head}");
-    assert!(
-        head.contains("content-type: text/plain; version=0.0.4"),
-        "{head}"
-    );
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
     crate::metrics::check_text(&body);
     let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2,*/*;q=0.1";
     let (head, body) = request(&admin, "GET", "/metrics", prometheus);
-    assert!(
-        head.contains("content-type: application/openmetrics-text"),
-        "{head}"
-    );
+    assert!(head.contains("content-type: application/openmetrics-text"), "{head}");
     assert!(body.ends_with("# EOF\n"));
     let (head, body) = request(&admin, "HEAD", "/metrics", "*/*");
     assert!(head.starts_with("http/1.1 200"), "{head}");
@@ -70,10 +64,7 @@ fn an_address_in_use_is_a_clear_error() {
     let error = Admin::start(admin.address(), Metrics::default()).expect_err("in use");
     let text = error.to_string();
     assert!(text.contains(&admin.address().to_string()), "{text}");
-    assert!(
-        text.contains("in use") && text.contains("--web.listen-address"),
-        "{text}"
-    );
+    assert!(text.contains("in use") && text.contains("--web.listen-address"), "{text}");
 }
 
 #[test]
@@ -85,10 +76,6 @@ fn stopping_does_not_wait_for_idle_clients_for_long() {
     std::thread::sleep(Duration::from_millis(50));
     let start = Instant::now();
     admin.stop();
-    assert!(
-        start.elapsed() < DRAIN + Duration::from_secs(1),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < DRAIN + Duration::from_secs(1), "{:?}", start.elapsed());
     assert!(TcpListener::bind(address).is_ok(), "the port is free again");
 }

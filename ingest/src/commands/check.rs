@@ -49,11 +49,7 @@ fn check_all(
                 let number = error.problems().len();
                 errors.push(error.to_string());
                 let s = if number == 1 { "" } else { "s" };
-                let least = if number >= PROBLEMS_MAX {
-                    "at least "
-                } else {
-                    ""
-                };
+                let least = if number >= PROBLEMS_MAX { "at least " } else { "" };
                 format!("Checking '{name}' FAILED, {least}{number} error{s}\n")
             }
         };
@@ -65,11 +61,7 @@ fn check_all(
             _ => {}
         }
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::new(Exit::Invalid, errors.join("\n")))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(Failure::new(Exit::Invalid, errors.join("\n"))) }
 }
 
 /// What was found in a valid configuration. No secret is shown.
@@ -151,11 +143,6 @@ mod tests {
         let named = dir.path().join("c.yml");
         fs::write(&named, "topology: {file: a}\n").expect("written");
         let (_, result) = run(configs, &[&named]);
-        assert!(
-            result
-                .expect_err("invalid")
-                .what
-                .contains("/a:1:9: nodes[0].id")
-        );
+        assert!(result.expect_err("invalid").what.contains("/a:1:9: nodes[0].id"));
     }
 }

@@ -39,10 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// [`Failure`] with the exit code.
 pub fn demo(args: &DemoArgs) -> Result<(), Failure> {
-    let quiet = Log {
-        level: LogLevel::Error,
-        ..Log::default()
-    };
+    let quiet = Log { level: LogLevel::Error, ..Log::default() };
     logging::init(super::log_of(args.log, quiet));
     let requests = recording()?;
     let cluster = EmbeddedCluster::start(&[(ALERTS, 1), (INCIDENTS, 1)]).map_err(failed)?;
@@ -53,9 +50,7 @@ pub fn demo(args: &DemoArgs) -> Result<(), Failure> {
          Prometheus go to topic {ALERTS:?}; the daemon's pipeline reads them and writes topic \
          {INCIDENTS:?}.",
     );
-    cluster
-        .produce_recorded(ALERTS, 0, requests)
-        .map_err(failed)?;
+    cluster.produce_recorded(ALERTS, 0, requests).map_err(failed)?;
     let started = Instant::now();
     let metrics = Metrics::default();
     let stop = Arc::new(AtomicBool::new(false));
@@ -75,10 +70,7 @@ pub fn demo(args: &DemoArgs) -> Result<(), Failure> {
         .join()
         .map_err(|_| Failure::new(Exit::Runtime, "the pipeline's thread panicked"))??;
     if !arrived {
-        let what = format!(
-            "not every input was decided within {} s",
-            PATIENCE.as_secs()
-        );
+        let what = format!("not every input was decided within {} s", PATIENCE.as_secs());
         return Err(Failure::new(Exit::Runtime, what));
     }
     let records = read_all(&brokers)?;
@@ -106,15 +98,10 @@ struct Request {
 
 fn recording() -> Result<Vec<(Timestamp, String)>, Failure> {
     let mut text = String::new();
-    GzDecoder::new(RECORDING)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
+    GzDecoder::new(RECORDING).read_to_string(&mut text).map_err(failed)?;
     let request = |line: &str| -> Result<(Timestamp, String), Failure> {
         let request: Request = serde_json::from_str(line).map_err(failed)?;
-        Ok((
-            Timestamp::from_millis((request.t * 1e3) as i64),
-            request.body,
-        ))
+        Ok((Timestamp::from_millis((request.t * 1e3) as i64), request.body))
     };
     text.lines().map(request).collect()
 }
@@ -142,28 +129,18 @@ fn config(brokers: &str) -> Config {
 
 /// Shows progress until every input is decided and what it caused has arrived. Whether it has.
 fn watch(metrics: &Metrics, count: u64, is_finished: impl Fn() -> bool) -> bool {
-    let bar = if io::stderr().is_terminal() {
-        ProgressBar::new(count)
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar =
+        if io::stderr().is_terminal() { ProgressBar::new(count) } else { ProgressBar::hidden() };
     let style = "{bar:40} {pos}/{len} requests  {msg}";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
     let until = Instant::now() + PATIENCE;
     let mut arrived = false;
     while !arrived && !is_finished() && Instant::now() < until {
         thread::sleep(Duration::from_millis(20));
-        let Snapshot {
-            records,
-            shards,
-            events_accepted,
-            incidents_opened,
-            ..
-        } = metrics.snapshot();
+        let Snapshot { records, shards, events_accepted, incidents_opened, .. } =
+            metrics.snapshot();
         bar.set_position(records);
-        bar.set_message(format!(
-            "{events_accepted} events, {incidents_opened} incidents opened"
-        ));
+        bar.set_message(format!("{events_accepted} events, {incidents_opened} incidents opened"));
         arrived = shards.iter().any(|shard| shard.committed >= count);
     }
     bar.finish_and_clear();
@@ -178,12 +155,9 @@ fn read_all(brokers: &str) -> Result<Vec<serde_json::Value>, Failure> {
         .create()
         .map_err(failed)?;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(INCIDENTS, 0, Offset::Beginning)
-        .map_err(failed)?;
+    list.add_partition_offset(INCIDENTS, 0, Offset::Beginning).map_err(failed)?;
     consumer.assign(&list).map_err(failed)?;
-    let (_, end) = consumer
-        .fetch_watermarks(INCIDENTS, 0, PATIENCE)
-        .map_err(failed)?;
+    let (_, end) = consumer.fetch_watermarks(INCIDENTS, 0, PATIENCE).map_err(failed)?;
     let mut records = Vec::new();
     let until = Instant::now() + PATIENCE;
     let mut next = 0;

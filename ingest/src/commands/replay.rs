@@ -27,40 +27,24 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     let config = load_config(&args.common)?;
     logging::init(config.log);
     let (topology, _) = load_topology(config.topology_file.as_deref())?;
-    let names = args
-        .files
-        .iter()
-        .map(|file| file.to_string_lossy().into_owned())
-        .collect();
+    let names = args.files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
     let source = FileSource::open(names).map_err(|error| Failure::new(Exit::Unavailable, error))?;
     let mut decode = decode_options(&config);
     decode.body_bytes_max = LINE_BYTES_MAX;
-    let setup = Setup {
-        policy: config.policy,
-        topology,
-        seed: HashSeed(0),
-        decode,
-    };
+    let setup = Setup { policy: config.policy, topology, seed: HashSeed(0), decode };
     let mut player = Player::new(writer(&args.output)?);
-    let show = Show {
-        quiet: args.quiet,
-        started: Instant::now(),
-    };
+    let show = Show { quiet: args.quiet, started: Instant::now() };
     let runner = play(source, &setup, &mut player, &show)?;
-    player
-        .finish()
-        .or_else(ignore_broken_pipe)
-        .map_err(|error| written(&args.output, &error))?;
+    player.finish().or_else(ignore_broken_pipe).map_err(|error| written(&args.output, &error))?;
     if let Some(file) = &args.members {
         write_members(file, &player)?;
     }
     show.summary(&runner, &player);
     match player.summary().rejected {
         // A recording of which nothing could be read is not a recording.
-        rejected if rejected > 0 && runner.engine().stats().events == 0 => Err(Failure::new(
-            Exit::Invalid,
-            "no alert could be read: see the lines above",
-        )),
+        rejected if rejected > 0 && runner.engine().stats().events == 0 => {
+            Err(Failure::new(Exit::Invalid, "no alert could be read: see the lines above"))
+        }
         _ => Ok(()),
     }
 }
@@ -112,20 +96,13 @@ fn play<W: Write>(
     bar.finish_and_clear();
     for text in player.rejections() {
         let (place, reason) = text.split_once(' ').unwrap_or(("", text));
-        let line = place
-            .trim_end_matches(':')
-            .rsplit(':')
-            .next()
-            .unwrap_or_default();
+        let line = place.trim_end_matches(':').rsplit(':').next().unwrap_or_default();
         match line.parse().ok().and_then(|line| progress.place(line)) {
             Some((file, line)) => eprintln!("warning: {file}:{line}: {reason}"),
             None => eprintln!("warning: {text}"),
         }
     }
-    let more = player
-        .summary()
-        .rejected
-        .saturating_sub(player.rejections().len() as u64);
+    let more = player.summary().rejected.saturating_sub(player.rejections().len() as u64);
     if more > 0 {
         eprintln!("warning: {more} further rejections are not shown");
     }
@@ -156,19 +133,12 @@ fn write_members<W: Write>(path: &Path, player: &Player<W>) -> Result<(), Failur
 
 fn written(path: &Path, error: &io::Error) -> Failure {
     let path = path.display();
-    Failure::new(
-        Exit::Runtime,
-        format!("cannot write {path}: {error}; check path and space"),
-    )
+    Failure::new(Exit::Runtime, format!("cannot write {path}: {error}; check path and space"))
 }
 
 /// A reader that has seen enough, such as `head`, is no fault.
 fn ignore_broken_pipe(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        Ok(())
-    } else {
-        Err(error)
-    }
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
 /// What a replay shows on standard error.

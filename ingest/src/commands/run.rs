@@ -93,10 +93,7 @@ fn setup(config: &Config) -> Result<Setup, Failure> {
         None => warn!("no topology: alerts are grouped by their own entity alone"),
         Some(found) if found.report.is_clean() => info!(entities, dependencies, "topology"),
         Some(_) => {
-            warn!(
-                entities,
-                dependencies, "topology has faults; `check topology` lists them"
-            );
+            warn!(entities, dependencies, "topology has faults; `check topology` lists them");
         }
     }
     Ok(setup_with(config, topology))
@@ -111,18 +108,11 @@ pub fn setup_with(config: &Config, topology: Topology) -> Setup {
     }
     // Senders must not be able to guess the key of the hash tables. It changes no decision.
     let seed = HashSeed(clock::wall().as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
-    Setup {
-        policy: config.policy.clone(),
-        topology,
-        seed,
-        decode,
-    }
+    Setup { policy: config.policy.clone(), topology, seed, decode }
 }
 
 fn describe(metrics: &Metrics, setup: &Setup) {
-    let started = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     metrics.describe(Info {
         policy_hash: setup.policy.hash(),
         topology_version: setup.topology.version(),
@@ -133,8 +123,12 @@ fn describe(metrics: &Metrics, setup: &Setup) {
 }
 
 fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let stop = Arc::new(AtomicBool::new(false));
+    // There is no reload yet; who asks for one must not end the process by it.
+    let ignored = Arc::new(AtomicBool::new(false));
+    let failed = |error| Failure::new(Exit::Runtime, format!("signal {SIGHUP}: {error}"));
+    signal_hook::flag::register(SIGHUP, ignored).map_err(failed)?;
     for signal in [SIGINT, SIGTERM] {
         let failed = |error| Failure::new(Exit::Runtime, format!("signal {signal}: {error}"));
         // The second of its kind ends the process at once.
@@ -190,9 +184,7 @@ fn source(input: &Input) -> Result<Box<dyn Source>, SourceError> {
             }
             match sources.pop() {
                 Some(only) if sources.is_empty() => Ok(only),
-                last => Ok(Box::new(Several::new(
-                    sources.into_iter().chain(last).collect(),
-                ))),
+                last => Ok(Box::new(Several::new(sources.into_iter().chain(last).collect()))),
             }
         }
     }
@@ -215,11 +207,7 @@ fn kafka_config(kafka: &KafkaInput, topic: &str) -> KafkaSourceConfig {
     config.properties.extend(kafka.properties.clone());
     if let Some(id) = &kafka.group_instance_id {
         // Each topic is a member of the group of its own, and no two may share an instance id.
-        let id = if kafka.topics.len() > 1 {
-            format!("{id}-{topic}")
-        } else {
-            id.clone()
-        };
+        let id = if kafka.topics.len() > 1 { format!("{id}-{topic}") } else { id.clone() };
         config.properties.insert("group.instance.id".to_owned(), id);
     }
     config

@@ -20,9 +20,7 @@ pub enum Input {
 
 impl Default for Input {
     fn default() -> Self {
-        Self::File {
-            paths: vec![PathBuf::from("-")],
-        }
+        Self::File { paths: vec![PathBuf::from("-")] }
     }
 }
 
@@ -151,24 +149,15 @@ pub(super) fn brokers(s: &mut Section<'_, '_>, into: &mut Vec<String>) {
         if matches!(port, Some(Ok(1..))) && !text.contains(',') {
             into.push(text.to_owned());
         } else {
-            let what = format!(
-                "is {}, must be host:port, such as kafka-0:9092",
-                node.shown()
-            );
+            let what = format!("is {}, must be host:port, such as kafka-0:9092", node.shown());
             reader.problem(Some(node.at), path, what);
         }
         given = true;
     });
     if found.is_some() && !given {
-        s.problem(
-            "brokers",
-            "is empty, must name at least one broker, such as [kafka-0:9092]",
-        );
+        s.problem("brokers", "is empty, must name at least one broker, such as [kafka-0:9092]");
     } else if found.is_none() && !s.has_problem("brokers") {
-        s.problem(
-            "brokers",
-            "is missing; name at least one broker, such as [kafka-0:9092]",
-        );
+        s.problem("brokers", "is missing; name at least one broker, such as [kafka-0:9092]");
     }
 }
 

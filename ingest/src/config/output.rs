@@ -65,10 +65,7 @@ impl fmt::Debug for WebhookOutput {
 
 impl Default for WebhookOutput {
     fn default() -> Self {
-        Self {
-            url: String::new(),
-            timeout: Duration::from_secs(10),
-        }
+        Self { url: String::new(), timeout: Duration::from_secs(10) }
     }
 }
 
@@ -94,10 +91,8 @@ pub(super) fn read(root: &mut Section<'_, '_>, into: &mut Vec<Output>) {
     });
     match found {
         None => {}
-        Some(0) => root.problem(
-            "outputs",
-            "is empty, must have at least one element, such as {type: stdout}",
-        ),
+        Some(0) => root
+            .problem("outputs", "is empty, must have at least one element, such as {type: stdout}"),
         Some(_) => {
             let is_stdout = |output: &&Output| **output == Output::Stdout;
             if outputs.iter().filter(is_stdout).count() > 1 {
@@ -164,9 +159,6 @@ fn url(s: &mut Section<'_, '_>, into: &mut String) {
         }
     } else if !fine {
         // Not shown: a URL may carry a password.
-        s.problem(
-            "url",
-            format!("must be an http or https URL with a host, {FORM}"),
-        );
+        s.problem("url", format!("must be an http or https URL with a host, {FORM}"));
     }
 }

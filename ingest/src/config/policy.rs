@@ -51,21 +51,9 @@ pub(super) fn read(root: &mut Section<'_, '_>, spec: &mut PolicySpec, accept: &m
         s.whole("labels_max", 1..=1024, &mut limits.labels_max);
         accept.labels.count_max = limits.labels_max as usize;
         let labels = &mut accept.labels;
-        s.whole(
-            "label_name_bytes_max",
-            16..=65_536,
-            &mut labels.name_bytes_max,
-        );
-        s.whole(
-            "label_value_bytes_max",
-            16..=1_048_576,
-            &mut labels.value_bytes_max,
-        );
-        s.whole(
-            "body_bytes_max",
-            1024..=268_435_456,
-            &mut accept.body_bytes_max,
-        );
+        s.whole("label_name_bytes_max", 16..=65_536, &mut labels.name_bytes_max);
+        s.whole("label_value_bytes_max", 16..=1_048_576, &mut labels.value_bytes_max);
+        s.whole("body_bytes_max", 1024..=268_435_456, &mut accept.body_bytes_max);
     });
 }
 
@@ -77,16 +65,8 @@ pub(super) fn check(reader: &Reader, spec: PolicySpec) -> Option<Policy> {
     };
     for error in errors {
         match error {
-            PolicyError::OutOfRange {
-                field,
-                given,
-                allowed,
-            } => {
-                let path = if field.starts_with("weights") {
-                    "kinds.weights"
-                } else {
-                    field
-                };
+            PolicyError::OutOfRange { field, given, allowed } => {
+                let path = if field.starts_with("weights") { "kinds.weights" } else { field };
                 // Bounds that are checked here as well are reported once.
                 if !reader.has_problem(path) {
                     let (at, given) = match reader.given(path) {
@@ -146,9 +126,7 @@ fn words(s: &mut Section<'_, '_>, words: &mut KindWords) {
     for (kind, list) in &mut words.0 {
         s.texts(kind.name(), list);
         for word in list.iter() {
-            let lower = word
-                .chars()
-                .all(|c| c.is_alphanumeric() && !c.is_uppercase());
+            let lower = word.chars().all(|c| c.is_alphanumeric() && !c.is_uppercase());
             if !lower {
                 let what = format!(
                     "has {word:?}, which no name can match: lower-case letters and digits only"

@@ -22,13 +22,7 @@ fn examples() -> String {
             Some(rest) if !rest.starts_with(' ') || rest.starts_with("  ") => rest,
             _ => "",
         })
-        .map(|line| {
-            if line.contains("hypocenter check config") {
-                ""
-            } else {
-                line
-            }
-        })
+        .map(|line| if line.contains("hypocenter check config") { "" } else { line })
         .map(|line| format!("{line}\n"))
         .collect()
 }
@@ -54,20 +48,13 @@ fn the_manual_names_every_key() {
         panic!("the example input is Kafka: {:?}", config.input);
     };
     let brokers = kafka.brokers.clone();
-    let default = KafkaInput {
-        brokers,
-        ..KafkaInput::default()
-    };
+    let default = KafkaInput { brokers, ..KafkaInput::default() };
     assert_eq!(*kafka, default);
     let mut known = manual.known();
     known.extend(example.known());
     let given = |path: &String| {
         let same = |given: &String| crate::yaml::reader::without_index(given) == *path;
-        manual
-            .given_paths()
-            .iter()
-            .chain(&example.given_paths())
-            .any(same)
+        manual.given_paths().iter().chain(&example.given_paths()).any(same)
     };
     let missing: Vec<_> = known.iter().filter(|path| !given(path)).collect();
     assert!(missing.is_empty(), "not in default.yml: {missing:?}");
@@ -77,10 +64,7 @@ fn the_manual_names_every_key() {
 fn every_mistake_has_its_place_and_its_remedy() {
     for (text, expected) in MISTAKES {
         let found = problems(text);
-        assert!(
-            found.contains(expected),
-            "{text}\nfound:    {found}expected: {expected}"
-        );
+        assert!(found.contains(expected), "{text}\nfound:    {found}expected: {expected}");
         assert_eq!(found.lines().count(), 1, "{text}{found}");
     }
 }
@@ -126,9 +110,7 @@ limits: {labels_max: 10}
 web: {listen_address: ':1234'}
 ";
     let config = Config::parse(text).expect("valid");
-    let Input::Kafka(kafka) = &config.input else {
-        panic!("Kafka")
-    };
+    let Input::Kafka(kafka) = &config.input else { panic!("Kafka") };
     assert_eq!(kafka.topics, ["x", "y"]);
     assert_eq!(kafka.offset_reset, OffsetReset::Error);
     assert_eq!(kafka.properties["a.b"], "1");
@@ -136,10 +118,7 @@ web: {listen_address: ':1234'}
     let spec = config.policy.spec();
     assert_eq!(spec.labels.tenant.as_deref(), Some("cluster"));
     assert!(spec.labels.replica.is_empty());
-    assert_eq!(
-        spec.mapping.0[0].matches[1],
-        ("c".to_owned(), String::new())
-    );
+    assert_eq!(spec.mapping.0[0].matches[1], ("c".to_owned(), String::new()));
     assert_eq!(spec.kinds.classify("BoomNow", None).name(), "error");
     assert_eq!(spec.kinds.classify("ErrorNow", None).name(), "other");
     assert_eq!(spec.times.settle_for.as_secs_f64(), 90.0);
@@ -171,18 +150,10 @@ fn files_that_cannot_be_read_say_why() {
 fn relative_paths_start_at_the_file() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("c.yml");
-    fs::write(
-        &file,
-        "topology: {file: t.yml}\ninput: {paths: ['-', a, /b]}\n",
-    )
-    .expect("written");
+    fs::write(&file, "topology: {file: t.yml}\ninput: {paths: ['-', a, /b]}\n").expect("written");
     let config = Config::load(&file).expect("valid");
     assert_eq!(config.topology_file, Some(dir.path().join("t.yml")));
-    let paths = vec![
-        PathBuf::from("-"),
-        dir.path().join("a"),
-        PathBuf::from("/b"),
-    ];
+    let paths = vec![PathBuf::from("-"), dir.path().join("a"), PathBuf::from("/b")];
     assert_eq!(config.input, Input::File { paths });
 }
 

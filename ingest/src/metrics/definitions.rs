@@ -38,13 +38,7 @@ const fn metric(
     help: &'static str,
     read: fn(&Values) -> Samples,
 ) -> Definition {
-    Definition {
-        name,
-        kind,
-        labels,
-        help,
-        read,
-    }
+    Definition { name, kind, labels, help, read }
 }
 
 use Type::{Counter, Gauge, Histogram};
@@ -86,6 +80,8 @@ pub const DEFINITIONS: &[Definition] = &[
         |v| int(v.snapshot.incidents_resolved)),
     metric("hypocenter_incidents_reranked_total", Counter, &[], "Changes of an incident's root-cause candidate.",
         |v| int(v.snapshot.incidents_reranked)),
+    metric("hypocenter_clock_clamped_total", Counter, &[], "Events whose log time lay before one already passed; only after these can a replay differ.",
+        |v| int(v.snapshot.clock_clamped)),
     metric("hypocenter_incidents_open", Gauge, &[], "Incidents open now.",
         |v| int(v.snapshot.incidents_open)),
     metric("hypocenter_alerts_live", Gauge, &[], "Alerts remembered now, firing and lately resolved.",
@@ -104,8 +100,6 @@ pub const DEFINITIONS: &[Definition] = &[
         |v| by_shard(v, |s| Some(Value::Int(s.position)))),
     metric("hypocenter_source_committed_position", Gauge, &["input", "partition"], "Position before which every output is acknowledged and committed.",
         |v| by_shard(v, |s| Some(Value::Int(s.committed)))),
-    metric("hypocenter_source_lag_records", Gauge, &["input", "partition"], "Records that are waiting to be read.",
-        |v| by_shard(v, |s| s.end.map(|end| Value::Int(end.saturating_sub(s.position))))),
     metric("hypocenter_source_log_timestamp_seconds", Gauge, &["input", "partition"], "Log time of the last record read, in seconds since 1970.",
         |v| by_shard(v, |s| s.log_time.map(Value::Float))),
     metric("process_start_time_seconds", Gauge, &[], "When the process started, in seconds since 1970.",
@@ -132,19 +126,12 @@ fn labelled(labels: &[&str], value: u64) -> Samples {
 }
 
 fn by_label(counters: &ByLabel) -> Samples {
-    counters
-        .iter()
-        .map(|(label, count)| (vec![label.to_owned()], Value::Int(count)))
-        .collect()
+    counters.iter().map(|(label, count)| (vec![label.to_owned()], Value::Int(count))).collect()
 }
 
 fn by_sink(values: &Values, of: fn(&SinkCounters) -> &AtomicU64) -> Samples {
     let read = |counters: &Arc<SinkCounters>| Value::Int(of(counters).load(Ordering::Relaxed));
-    values
-        .sinks
-        .iter()
-        .map(|(name, counters)| (vec![name.clone()], read(counters)))
-        .collect()
+    values.sinks.iter().map(|(name, counters)| (vec![name.clone()], read(counters))).collect()
 }
 
 fn by_shard(values: &Values, of: fn(&ShardSnapshot) -> Option<Value>) -> Samples {

@@ -18,15 +18,8 @@ const REJECTED: &[&str] = &[
     "receive_time",
 ];
 /// Why a whole record may be rejected.
-const RECORD_REJECTED: &[&str] = &[
-    "empty",
-    "too_large",
-    "compressed",
-    "encoding",
-    "too_deep",
-    "json",
-    "shape",
-];
+const RECORD_REJECTED: &[&str] =
+    &["empty", "too_large", "compressed", "encoding", "too_deep", "json", "shape"];
 /// Why an accepted event may be left out of correlation.
 const SUPPRESSED: &[&str] = &["flapping", "chronic", "meta", "overflow"];
 
@@ -90,6 +83,8 @@ pub struct Snapshot {
     pub incidents_resolved: u64,
     /// Changes of an incident's candidate.
     pub incidents_reranked: u64,
+    /// Events whose log time lay before one already passed.
+    pub clock_clamped: u64,
     /// Incidents open now.
     pub incidents_open: u64,
     /// Alerts remembered now.
@@ -102,12 +97,7 @@ pub struct Snapshot {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        let limits = [
-            Limit::Alerts,
-            Limit::Incidents,
-            Limit::Members,
-            Limit::Duration,
-        ];
+        let limits = [Limit::Alerts, Limit::Incidents, Limit::Members, Limit::Duration];
         Self {
             records: 0,
             records_rejected: ByLabel::new(RECORD_REJECTED),
@@ -121,6 +111,7 @@ impl Default for Snapshot {
             incidents_merged: 0,
             incidents_resolved: 0,
             incidents_reranked: 0,
+            clock_clamped: 0,
             incidents_open: 0,
             alerts_live: 0,
             latency: Latency::default(),
@@ -135,14 +126,14 @@ impl Snapshot {
         self.events_accepted = stats.events;
         self.events_repeated = stats.repeats;
         for by in Suppressor::ALL {
-            self.events_suppressed
-                .set(by.name(), stats.suppressed_by(by));
+            self.events_suppressed.set(by.name(), stats.suppressed_by(by));
         }
         self.events_shed.set(Limit::Alerts.name(), stats.shed);
         self.incidents_opened = stats.opened;
         self.incidents_merged = stats.merged;
         self.incidents_resolved = stats.resolved;
         self.incidents_reranked = stats.reranked;
+        self.clock_clamped = stats.clock_clamped;
     }
 
     /// Counts something that could not be read: a record as a whole, or one alert of it.
@@ -166,8 +157,6 @@ pub struct ShardSnapshot {
     pub position: u64,
     /// Position up to which outputs are acknowledged and committed.
     pub committed: u64,
-    /// Position after the last record there is, where the source knows it.
-    pub end: Option<u64>,
     /// Log time of the last record, in seconds since 1970.
     pub log_time: Option<f64>,
 }

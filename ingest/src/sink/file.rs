@@ -32,17 +32,9 @@ impl FileSink {
                 ErrorKind::IsADirectory => "it is a directory; name a file in it".to_owned(),
                 _ => error.to_string(),
             };
-            SinkError {
-                what: format!("opening the output file {}", path.display()),
-                why,
-            }
+            SinkError { what: format!("opening the output file {}", path.display()), why }
         })?;
-        Ok(Self {
-            path: path.to_owned(),
-            out: BufWriter::new(file),
-            waiting: Vec::new(),
-            counters,
-        })
+        Ok(Self { path: path.to_owned(), out: BufWriter::new(file), waiting: Vec::new(), counters })
     }
 
     fn failed(&self, error: &io::Error) -> SinkError {
@@ -129,11 +121,7 @@ mod tests {
         let mut again = FileSink::open(&path, Arc::default()).expect("opened");
         again.send(&outgoing("c", 3, b"{3}")).expect("sent");
         assert!(again.flush(Duration::ZERO));
-        assert!(
-            fs::read_to_string(&path)
-                .expect("readable")
-                .ends_with("{2}\n{3}\n")
-        );
+        assert!(fs::read_to_string(&path).expect("readable").ends_with("{2}\n{3}\n"));
     }
 
     #[test]
@@ -143,17 +131,10 @@ mod tests {
             let error = FileSink::open(path, Arc::default()).expect_err("refused");
             error.to_string()
         };
-        assert!(
-            open(dir.path()).contains("it is a directory"),
-            "{}",
-            open(dir.path())
-        );
+        assert!(open(dir.path()).contains("it is a directory"), "{}", open(dir.path()));
         let deep = dir.path().join("no/such/out.jsonl");
         let text = open(&deep);
-        assert!(
-            text.contains("no/such/out.jsonl: its directory does not exist"),
-            "{text}"
-        );
+        assert!(text.contains("no/such/out.jsonl: its directory does not exist"), "{text}");
     }
 
     #[test]

@@ -100,21 +100,11 @@ impl KafkaSink {
         let client = config.client()?;
         // Bounded by librdkafka's queue: there is one report for every record in it.
         let (reports, delivered) = crossbeam_channel::unbounded();
-        let context = Context {
-            journal: Journal::new(config.place()),
-            reports,
-        };
+        let context = Context { journal: Journal::new(config.place()), reports };
         let producer = client.create_with_context(context);
-        let producer = producer.map_err(|error| SinkError {
-            what: config.place(),
-            why: error.to_string(),
-        })?;
-        let sink = Self {
-            config,
-            delivered,
-            producer,
-            counters: Arc::default(),
-        };
+        let producer =
+            producer.map_err(|error| SinkError { what: config.place(), why: error.to_string() })?;
+        let sink = Self { config, delivered, producer, counters: Arc::default() };
         sink.require_topic(&sink.config.topic)?;
         Ok(sink)
     }
@@ -136,10 +126,7 @@ impl KafkaSink {
         let journal = &client.context().journal;
         let serve = || self.producer.poll(Duration::ZERO);
         await_topic(client, journal, topic, self.config.startup_timeout, serve).map_err(|why| {
-            SinkError {
-                what: format!("{}, looking for topic {topic:?}", self.config.place()),
-                why,
-            }
+            SinkError { what: format!("{}, looking for topic {topic:?}", self.config.place()), why }
         })
     }
 

@@ -28,12 +28,7 @@ impl StdoutSink {
 impl<W: Write> StdoutSink<W> {
     /// On any writer.
     pub fn on(out: W, counters: Arc<SinkCounters>) -> Self {
-        Self {
-            out,
-            closed: false,
-            delivered: Vec::new(),
-            counters,
-        }
+        Self { out, closed: false, delivered: Vec::new(), counters }
     }
 
     /// Whether the reader went away: nothing that is sent arrives any more.
@@ -108,8 +103,7 @@ mod tests {
         sink.send(&outgoing("a", 2, b"{2}")).expect("sent");
         assert_eq!(sink.out, b"{1}\n{2}\n");
         let mut positions = Vec::new();
-        sink.acknowledged(&mut |cause| positions.push(cause.position))
-            .expect("delivered");
+        sink.acknowledged(&mut |cause| positions.push(cause.position)).expect("delivered");
         assert_eq!(positions, [1, 2]);
         assert_eq!(counters.acknowledged.load(Ordering::Relaxed), 2);
         assert!(!sink.is_closed());

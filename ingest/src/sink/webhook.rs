@@ -88,22 +88,13 @@ impl WebhookSink {
         let (acknowledge, done) = unbounded();
         let (stop, stopped) = bounded(0);
         let worker = Worker::new(options, &place, jobs, acknowledge, stopped, &counters);
-        thread::Builder::new()
-            .name("webhook".to_owned())
-            .spawn(move || worker.run())
-            .map_err(|error| SinkError {
+        thread::Builder::new().name("webhook".to_owned()).spawn(move || worker.run()).map_err(
+            |error| SinkError {
                 what: format!("starting the webhook to {place}"),
                 why: error.to_string(),
-            })?;
-        Ok(Self {
-            place,
-            queue,
-            done,
-            delivered: Vec::new(),
-            open: 0,
-            counters,
-            _stop: stop,
-        })
+            },
+        )?;
+        Ok(Self { place, queue, done, delivered: Vec::new(), open: 0, counters, _stop: stop })
     }
 
     fn gone(&self) -> SinkError {

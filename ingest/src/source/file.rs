@@ -86,18 +86,12 @@ impl FileSource {
             total = total.zip(size).map(|(total, size)| total + size);
         }
         Ok(Self {
-            shard: Shard {
-                input: "replay".to_owned(),
-                partition: 0,
-            },
+            shard: Shard { input: "replay".to_owned(), partition: 0 },
             names: names.into_iter(),
             open: None,
             base: 0,
             line_bytes_max: LINE_BYTES_MAX,
-            progress: Arc::new(Progress {
-                total,
-                ..Progress::default()
-            }),
+            progress: Arc::new(Progress { total, ..Progress::default() }),
             state: State::Fresh,
         })
     }
@@ -105,10 +99,7 @@ impl FileSource {
     /// The same source with another limit on the length of a line.
     #[must_use]
     pub fn with_line_bytes_max(self, line_bytes_max: usize) -> Self {
-        Self {
-            line_bytes_max,
-            ..self
-        }
+        Self { line_bytes_max, ..self }
     }
 
     /// Where to ask how far it has come.
@@ -128,25 +119,14 @@ impl FileSource {
             self.counted(File::open(&name).map_err(|error| unreadable(&name, &error))?)
         };
         let lines = Lines::new(input, self.line_bytes_max);
-        self.open = Some(
-            lines
-                .map_err(|error| unreadable(&name, &error))?
-                .or_one_body(),
-        );
-        let mut files = self
-            .progress
-            .files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        self.open = Some(lines.map_err(|error| unreadable(&name, &error))?.or_one_body());
+        let mut files = self.progress.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.push((self.base, name));
         Ok(true)
     }
 
     fn counted(&self, input: impl Read + Send + 'static) -> Box<dyn Read + Send> {
-        Box::new(Counted {
-            input,
-            progress: Arc::clone(&self.progress),
-        })
+        Box::new(Counted { input, progress: Arc::clone(&self.progress) })
     }
 
     /// Closes the open file.
@@ -167,11 +147,7 @@ impl Source for FileSource {
             State::Fresh => {
                 self.state = State::Reading;
                 let shard = self.shard.clone();
-                each(Input::Assigned(&Assignment {
-                    shard,
-                    committed: None,
-                    start: None,
-                }));
+                each(Input::Assigned(&Assignment { shard, committed: None, start: None }));
             }
             State::Reading => {}
             State::Over => return Ok(Polled::End),
@@ -228,10 +204,7 @@ impl FileSource {
             }
             _ => format!("{error}; the lines before this one were read"),
         };
-        SourceError {
-            what: format!("reading {name}, line {line}"),
-            why,
-        }
+        SourceError { what: format!("reading {name}, line {line}"), why }
     }
 }
 
@@ -257,10 +230,7 @@ fn unreadable(name: &str, error: &io::Error) -> SourceError {
         io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
         _ => error.to_string(),
     };
-    SourceError {
-        what: format!("opening {name}"),
-        why,
-    }
+    SourceError { what: format!("opening {name}"), why }
 }
 
 /// Counts the bytes that are read.

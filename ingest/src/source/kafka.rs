@@ -70,10 +70,7 @@ impl KafkaSource {
     /// [`SourceError`] when the configuration is wrong, and when no broker answers or the topic
     /// does not exist within `startup_timeout`.
     pub fn new(config: KafkaSourceConfig) -> Result<Self, SourceError> {
-        let failed = |why: String| SourceError {
-            what: config.place(),
-            why,
-        };
+        let failed = |why: String| SourceError { what: config.place(), why };
         let client = config.client()?;
         let consumer = client
             .create_with_context(Context::new(config.place()))
@@ -89,9 +86,7 @@ impl KafkaSource {
             serve,
         )
         .map_err(failed)?;
-        consumer
-            .subscribe(&[&config.topic])
-            .map_err(|error| failed(error.to_string()))?;
+        consumer.subscribe(&[&config.topic]).map_err(|error| failed(error.to_string()))?;
         Ok(Self {
             commits: Commits::new(config.commit_interval),
             config,
@@ -106,10 +101,7 @@ impl KafkaSource {
     }
 
     fn failed(&self, why: String) -> SourceError {
-        SourceError {
-            what: self.config.place(),
-            why,
-        }
+        SourceError { what: self.config.place(), why }
     }
 
     /// What an error means for us: going on, or not.
@@ -117,9 +109,7 @@ impl KafkaSource {
         use RDKafkaErrorCode as Code;
         let client = self.consumer.client();
         if let KafkaError::MessageConsumptionFatal(code) = error {
-            let why = client
-                .fatal_error()
-                .map_or_else(|| code.to_string(), |(_, why)| why);
+            let why = client.fatal_error().map_or_else(|| code.to_string(), |(_, why)| why);
             return Err(self.failed(format!("{why}{}", hint(code))));
         }
         match error.rdkafka_error_code() {
@@ -149,13 +139,10 @@ impl KafkaSource {
         }
         let topic = self.config.topic.as_str();
         let settled =
-            self.owned
-                .iter()
-                .filter(|(_, owned)| owned.at_end)
-                .all(|(partition, owned)| {
-                    let marks = self.consumer.fetch_watermarks(topic, *partition, DOUBT / 4);
-                    marks.is_ok_and(|(_, high)| start::unsigned(high) <= owned.next)
-                });
+            self.owned.iter().filter(|(_, owned)| owned.at_end).all(|(partition, owned)| {
+                let marks = self.consumer.fetch_watermarks(topic, *partition, DOUBT / 4);
+                marks.is_ok_and(|(_, high)| start::unsigned(high) <= owned.next)
+            });
         self.doubt = if settled { None } else { Some(Instant::now()) };
     }
 

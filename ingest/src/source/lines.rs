@@ -28,23 +28,14 @@ impl Lines {
         } else {
             Box::new(input)
         };
-        Ok(Self {
-            input,
-            line: Vec::new(),
-            number: 0,
-            bytes_max,
-            may_be_one: false,
-        })
+        Ok(Self { input, line: Vec::new(), number: 0, bytes_max, may_be_one: false })
     }
 
     /// The same, but if the first line is nothing but `[` or `{`, then the whole stream is one
     /// body, printed for humans. No body on one line begins like that. Not for live streams: it
     /// waits for the end.
     pub(super) fn or_one_body(self) -> Self {
-        Self {
-            may_be_one: true,
-            ..self
-        }
+        Self { may_be_one: true, ..self }
     }
 
     /// The number of the last line, from 1.
@@ -91,10 +82,7 @@ impl Lines {
     /// Adds the rest of the stream to the line, up to the limit.
     fn take_all(&mut self) -> io::Result<()> {
         self.line.push(b'\n');
-        let room = self
-            .bytes_max
-            .saturating_add(1)
-            .saturating_sub(self.line.len()) as u64;
+        let room = self.bytes_max.saturating_add(1).saturating_sub(self.line.len()) as u64;
         self.input.by_ref().take(room).read_to_end(&mut self.line)?;
         io::copy(&mut self.input, &mut io::sink())?;
         Ok(())
@@ -135,10 +123,7 @@ mod tests {
     fn blank_lines_count_but_do_not_come() {
         assert_eq!(all(b"", 9), owned(&[]));
         assert_eq!(all(b"\n\r\n  \n", 9), owned(&[]));
-        assert_eq!(
-            all(b"a\n\nb\r\n\nc", 9),
-            owned(&[(1, "a"), (3, "b\r"), (5, "c")])
-        );
+        assert_eq!(all(b"a\n\nb\r\n\nc", 9), owned(&[(1, "a"), (3, "b\r"), (5, "c")]));
     }
 
     #[test]
@@ -152,15 +137,9 @@ mod tests {
             }
             out
         };
-        assert_eq!(
-            one(b"\n[ \r\n 1\n]\n", 99),
-            [(2, b"[ \r\n 1\n]\n".to_vec())]
-        );
+        assert_eq!(one(b"\n[ \r\n 1\n]\n", 99), [(2, b"[ \r\n 1\n]\n".to_vec())]);
         assert_eq!(one(b"{\n12345\n}\n", 5), [(1, b"{\n1234".to_vec())]);
-        assert_eq!(
-            one(b"[]\n[\n", 99),
-            [(1, b"[]".to_vec()), (2, b"[".to_vec())]
-        );
+        assert_eq!(one(b"[]\n[\n", 99), [(1, b"[]".to_vec()), (2, b"[".to_vec())]);
     }
 
     #[test]

@@ -48,9 +48,7 @@ impl Source for Several {
 
     fn commit(&mut self, shard: &Shard, next: u64) {
         // Each source knows its own shards and ignores the others'.
-        self.sources
-            .iter_mut()
-            .for_each(|source| source.commit(shard, next));
+        self.sources.iter_mut().for_each(|source| source.commit(shard, next));
     }
 
     fn close(&mut self) {

@@ -65,10 +65,7 @@ impl StdinSource {
                 why: format!("no thread: {error}"),
             })?;
         Ok(Self {
-            shard: Shard {
-                input: "-".to_owned(),
-                partition: 0,
-            },
+            shard: Shard { input: "-".to_owned(), partition: 0 },
             queue,
             clock,
             assigned: false,
@@ -103,11 +100,7 @@ impl Source for StdinSource {
         if !self.assigned {
             self.assigned = true;
             let shard = self.shard.clone();
-            each(Input::Assigned(&Assignment {
-                shard,
-                committed: None,
-                start: None,
-            }));
+            each(Input::Assigned(&Assignment { shard, committed: None, start: None }));
         }
         match self.queue.recv_timeout(timeout) {
             Ok(line) => self.hand_out(line, each)?,

@@ -110,22 +110,15 @@ pub(super) fn read(text: &str) -> Result<Parts<'_>, Problem> {
         let what = format!("is {version}; this release reads version 1");
         return Err(Problem::new(None, "version", what));
     }
-    let nodes = file
-        .nodes
-        .map(|list| list.into_iter().map(|node| node.0).collect());
-    let edges = file.edges.map(|list| {
-        list.into_iter()
-            .map(|Object(edge)| (edge.from, edge.to))
-            .collect()
-    });
+    let nodes = file.nodes.map(|list| list.into_iter().map(|node| node.0).collect());
+    let edges =
+        file.edges.map(|list| list.into_iter().map(|Object(edge)| (edge.from, edge.to)).collect());
     Ok(Parts { nodes, edges })
 }
 
 fn problem(error: &serde_json::Error) -> Problem {
     let text = error.to_string();
-    let what = text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(what, _)| what);
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     let hint = if error.is_eof() {
         "; the file ends too early, it may be truncated"
     } else if error.is_syntax() {
@@ -133,9 +126,6 @@ fn problem(error: &serde_json::Error) -> Problem {
     } else {
         ""
     };
-    let at = At {
-        line: error.line(),
-        column: error.column().max(1),
-    };
+    let at = At { line: error.line(), column: error.column().max(1) };
     Problem::new(Some(at), "", format!("{what}{hint}"))
 }

@@ -31,27 +31,11 @@ impl fmt::Display for TopologyFile {
                 "declared more than once, counted once",
                 String::clone,
             ),
-            finding(
-                &report.undeclared,
-                "used by an edge but not in nodes, added",
-                String::clone,
-            ),
-            finding(
-                &report.duplicate_edges,
-                "given more than once, counted once",
-                edge,
-            ),
-            finding(
-                &report.self_loops,
-                "depends on itself, edge dropped",
-                String::clone,
-            ),
+            finding(&report.undeclared, "used by an edge but not in nodes, added", String::clone),
+            finding(&report.duplicate_edges, "given more than once, counted once", edge),
+            finding(&report.self_loops, "depends on itself, edge dropped", String::clone),
             finding(&report.cycles, "circle of dependencies, kept", circle),
-            finding(
-                &self.lookalikes,
-                "differ in case or spaces only, kept apart",
-                same,
-            ),
+            finding(&self.lookalikes, "differ in case or spaces only, kept apart", same),
         ];
         for line in findings.iter().flatten() {
             writeln!(f, "  note: {line}")?;

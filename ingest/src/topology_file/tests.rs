@@ -26,11 +26,7 @@ fn one_graph_in_every_form_is_one_topology() {
     ];
     for form in forms {
         let file = read(form);
-        assert_eq!(
-            file.topology.version(),
-            read(forms[0]).topology.version(),
-            "{form}"
-        );
+        assert_eq!(file.topology.version(), read(forms[0]).topology.version(), "{form}");
         assert_eq!((file.topology.len(), file.topology.edges()), (3, 2));
     }
 }
@@ -74,68 +70,29 @@ const MISTAKES: &[(&str, &str)] = &[
     ("# nothing\n", "holds no topology"),
     ("{}", "holds no topology"),
     ("version: 1\n", "holds no topology"),
-    (
-        r#"{"nodes": ["a""#,
-        "1:14: EOF while parsing a list; the file ends too early",
-    ),
+    (r#"{"nodes": ["a""#, "1:14: EOF while parsing a list; the file ends too early"),
     (r#"{"edges": [{"from": "a"}]}"#, "1:24: missing field `to`"),
-    (
-        r#"{"edges": [{"from": "a", "to": 1}]}"#,
-        "1:32: invalid type: integer `1`",
-    ),
-    (
-        r#"{"edges": [["a", "b"]]}"#,
-        "an edge such as {\"from\": \"a\", \"to\": \"b\"}",
-    ),
+    (r#"{"edges": [{"from": "a", "to": 1}]}"#, "1:32: invalid type: integer `1`"),
+    (r#"{"edges": [["a", "b"]]}"#, "an edge such as {\"from\": \"a\", \"to\": \"b\"}"),
     (
         "{\"edges\": [\n{\"source\": \"a\", \"target\": \"b\"}]}",
         "2:9: unknown field `source`, expected `from` or `to`",
     ),
-    (
-        r#"{"nodes": [1]}"#,
-        "a node such as \"a\" or {\"id\": \"a\"}",
-    ),
-    (
-        r#"{"nodes": [{"id": "a", "kind": "pod"}]}"#,
-        "unknown field `kind`, expected `id`",
-    ),
+    (r#"{"nodes": [1]}"#, "a node such as \"a\" or {\"id\": \"a\"}"),
+    (r#"{"nodes": [{"id": "a", "kind": "pod"}]}"#, "unknown field `kind`, expected `id`"),
     (r#"{"edges": []} x"#, "trailing characters"),
     (r#"{"edges": [], "edges": []}"#, "duplicate field `edges`"),
-    (
-        r#"{"version": 2, "edges": []}"#,
-        "version: is 2; this release reads version 1",
-    ),
+    (r#"{"version": 2, "edges": []}"#, "version: is 2; this release reads version 1"),
     (r#"["a"]"#, "expected an object with `nodes` and `edges`"),
     ("[[[[", "1:"),
-    (
-        "version: 2\nedges: []\n",
-        "1:10: version: is 2, allowed is 1 to 1",
-    ),
-    (
-        "edges:\n  - {from: a}\n",
-        "2:5: edges[0].to: is missing; an edge is {from: a, to: b}",
-    ),
-    (
-        "edges:\n  - [a, b]\n",
-        "2:5: edges[0]: is a list, must be an edge such as {from: a, to: b}",
-    ),
-    (
-        "edges:\n  - {from: a, to: ''}\n",
-        "2:19: edges[0].to: is empty, must be text",
-    ),
+    ("version: 2\nedges: []\n", "1:10: version: is 2, allowed is 1 to 1"),
+    ("edges:\n  - {from: a}\n", "2:5: edges[0].to: is missing; an edge is {from: a, to: b}"),
+    ("edges:\n  - [a, b]\n", "2:5: edges[0]: is a list, must be an edge such as {from: a, to: b}"),
+    ("edges:\n  - {from: a, to: ''}\n", "2:19: edges[0].to: is empty, must be text"),
     ("edges:\n  - {form: a, to: b}\n", "did you mean \"from\"?"),
-    (
-        "edges: {a: b}\n",
-        "1:8: edges: is a section of keys and values, must be a list",
-    ),
-    (
-        "nodes: [[a]]\n",
-        "1:9: nodes[0]: is a list, must be a name, or {id: name}",
-    ),
-    (
-        "nodes:\n  - id: a\n    kind: pod\n",
-        "3:5: nodes[0].kind: is not a known key; there are id",
-    ),
+    ("edges: {a: b}\n", "1:8: edges: is a section of keys and values, must be a list"),
+    ("nodes: [[a]]\n", "1:9: nodes[0]: is a list, must be a name, or {id: name}"),
+    ("nodes:\n  - id: a\n    kind: pod\n", "3:5: nodes[0].kind: is not a known key; there are id"),
     ("a: &a [x]\nedges: *a\n", "is an alias"),
     ("plain text", "1:1: is plain text, must be a section"),
 ];
@@ -144,10 +101,7 @@ const MISTAKES: &[(&str, &str)] = &[
 fn what_cannot_be_used_has_its_place_and_its_remedy() {
     for (text, expected) in MISTAKES {
         let found = refused(text);
-        assert!(
-            found.contains(expected),
-            "{text}\nfound:    {found}expected: {expected}"
-        );
+        assert!(found.contains(expected), "{text}\nfound:    {found}expected: {expected}");
     }
 }
 
@@ -159,10 +113,8 @@ fn large_graphs_are_read() {
         .map(|(a, b)| format!(r#"{{"from": "s{a}", "to": "t{b}"}}"#))
         .collect();
     let json = read(&format!("{{\"edges\": [{}]}}", json.join(",")));
-    let yaml: String = (0..50_000)
-        .map(edge)
-        .map(|(a, b)| format!("  - {{from: s{a}, to: t{b}}}\n"))
-        .collect();
+    let yaml: String =
+        (0..50_000).map(edge).map(|(a, b)| format!("  - {{from: s{a}, to: t{b}}}\n")).collect();
     let yaml = read(&format!("edges:\n{yaml}"));
     assert_eq!(json.topology.version(), yaml.topology.version());
     assert!(json.topology.edges() > 40_000);
@@ -170,9 +122,8 @@ fn large_graphs_are_read() {
 
 #[test]
 fn long_chains_are_read() {
-    let edges: String = (0..100_000)
-        .map(|n| format!("  - {{from: s{n}, to: s{}}}\n", n + 1))
-        .collect();
+    let edges: String =
+        (0..100_000).map(|n| format!("  - {{from: s{n}, to: s{}}}\n", n + 1)).collect();
     assert_eq!(read(&format!("edges:\n{edges}")).topology.edges(), 100_000);
 }
 

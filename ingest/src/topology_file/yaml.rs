@@ -32,11 +32,7 @@ pub(super) fn read(text: &str) -> Result<Parts<'static>, Vec<Problem>> {
         parts.edges = found.map(|_| edges);
     });
     let problems = reader.into_problems();
-    if problems.is_empty() {
-        Ok(parts)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(parts) } else { Err(problems) }
 }
 
 fn node(reader: &Reader, item: &Node, path: &str) -> Option<String> {
@@ -61,10 +57,7 @@ fn edge(
     path: &str,
 ) -> Option<(Cow<'static, str>, Cow<'static, str>)> {
     if !matches!(item.value, Value::Map(_)) {
-        let what = format!(
-            "is {}, must be an edge such as {{from: a, to: b}}",
-            item.shown()
-        );
+        let what = format!("is {}, must be an edge such as {{from: a, to: b}}", item.shown());
         reader.problem(Some(item.at), path, what);
         return None;
     }
@@ -73,10 +66,7 @@ fn edge(
         for (key, end) in [("from", &mut from), ("to", &mut to)] {
             s.text(key, end);
             if end.is_empty() && !s.has_problem(key) {
-                s.problem(
-                    key,
-                    "is missing; an edge is {from: a, to: b}, where a depends on b",
-                );
+                s.problem(key, "is missing; an edge is {from: a, to: b}, where a depends on b");
             }
         }
     });

@@ -41,11 +41,7 @@ pub(super) fn read<'a, 'b: 'a>(
         Some(Node::String(text)) => Some(*text),
         _ => None,
     };
-    Ok(Decoded {
-        event,
-        received_at: read_received(fields.ts_ms)?,
-        fingerprint,
-    })
+    Ok(Decoded { event, received_at: read_received(fields.ts_ms)?, fingerprint })
 }
 
 /// The fields that count; of equal names the last, all others are ignored.
@@ -107,11 +103,9 @@ fn read_labels<'b>(
 fn read_time(field: &'static str, node: Option<&Node<'_>>) -> Result<Option<Timestamp>, Reason> {
     match node {
         None | Some(Node::Static(StaticNode::Null)) => Ok(None),
-        Some(Node::String(text)) => time::parse(text).map_err(|why| Reason::Time {
-            field,
-            text: excerpt(text),
-            why,
-        }),
+        Some(Node::String(text)) => {
+            time::parse(text).map_err(|why| Reason::Time { field, text: excerpt(text), why })
+        }
         other => {
             let found = kind(other);
             Err(Reason::TimeType { field, found })
@@ -155,10 +149,7 @@ fn read_received(node: Option<&Node<'_>>) -> Result<Option<Timestamp>, Reason> {
 }
 
 /// Unix seconds, as a recording has them, to the microsecond: a double holds no more today.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the cast saturates, as it should"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the cast saturates, as it should")]
 pub(super) fn unix_seconds(node: &Node<'_>) -> Option<Timestamp> {
     let micros = (plain(node)? * 1e6).round() as i64;
     Some(Timestamp::from_nanos(micros.saturating_mul(1000)))

@@ -75,37 +75,19 @@ pub enum BodyFault {
 
 impl BodyError {
     pub(super) const fn whole(fault: BodyFault) -> Self {
-        Self {
-            fault,
-            place: None,
-            recorded: false,
-        }
+        Self { fault, place: None, recorded: false }
     }
 
     pub(super) fn recorded(self) -> Self {
-        Self {
-            recorded: true,
-            ..self
-        }
+        Self { recorded: true, ..self }
     }
 
     fn at(fault: BodyFault, body: &[u8], byte: usize) -> Self {
         let before = body.get(..byte).unwrap_or(body);
-        let line_start = before
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |at| at + 1);
+        let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         let line = 1 + before.iter().filter(|&&b| b == b'\n').count();
-        let place = Place {
-            byte: before.len(),
-            line,
-            column: before.len() - line_start + 1,
-        };
-        Self {
-            fault,
-            place: Some(place),
-            recorded: false,
-        }
+        let place = Place { byte: before.len(), line, column: before.len() - line_start + 1 };
+        Self { fault, place: Some(place), recorded: false }
     }
 
     /// Says what the JSON parser found, with a place. Runs on bad bodies only.
@@ -160,11 +142,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(Place { byte, line, column }) = self.place {
             write!(f, "byte {byte} (line {line}, column {column})")?;
-            f.write_str(if self.recorded {
-                " of the recorded body: "
-            } else {
-                ": "
-            })?;
+            f.write_str(if self.recorded { " of the recorded body: " } else { ": " })?;
         } else if self.recorded {
             f.write_str("the recorded body: ")?;
         }
@@ -238,9 +216,7 @@ fn escape_length(text: &[u8]) -> Option<usize> {
 /// The UTF-16 code unit of a `\\uXXXX` escape.
 fn code_unit(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
-    digits.iter().try_fold(0, |unit, &digit| {
-        Some(unit * 16 + char::from(digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |unit, &digit| Some(unit * 16 + char::from(digit).to_digit(16)?))
 }
 
 const fn words(error: &ErrorType) -> &'static str {

@@ -17,10 +17,7 @@ pub struct BreachNames {
 
 impl Default for BreachNames {
     fn default() -> Self {
-        Self {
-            value: "value".to_owned(),
-            threshold: "threshold".to_owned(),
-        }
+        Self { value: "value".to_owned(), threshold: "threshold".to_owned() }
     }
 }
 
@@ -51,11 +48,7 @@ impl<'n, 'b> Found<'n, 'b> {
             Node::String(text) => number(text)?,
             node => plain(node)?,
         };
-        Some(Breach {
-            value,
-            threshold,
-            side,
-        })
+        Some(Breach { value, threshold, side })
     }
 }
 

@@ -53,20 +53,10 @@ mod tests {
 
     #[test]
     fn every_day_of_two_eras_follows_the_day_before() {
-        let mut before = Date {
-            year: 1599,
-            month: 12,
-            day: 31,
-        }
-        .days();
+        let mut before = Date { year: 1599, month: 12, day: 31 }.days();
         for year in 1600..2400 {
             for month in 1..=12 {
-                let last = Date {
-                    year,
-                    month,
-                    day: 1,
-                }
-                .days_in_month();
+                let last = Date { year, month, day: 1 }.days_in_month();
                 for day in 1..=last {
                     let days = Date { year, month, day }.days();
                     assert_eq!(days, before + 1, "{year}-{month}-{day}");

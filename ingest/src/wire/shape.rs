@@ -25,29 +25,18 @@ pub enum Shape {
 /// What a body holds.
 pub(super) enum Content<'n, 'b> {
     /// Alerts, one after the other.
-    Many {
-        shape: Shape,
-        elements: Option<Elements<'n, 'b>>,
-        truncated: u64,
-    },
+    Many { shape: Shape, elements: Option<Elements<'n, 'b>>, truncated: u64 },
     /// The body itself is the alert.
     One,
     /// The body of another request, and when that came in.
-    Recording {
-        body: &'b str,
-        received_at: Timestamp,
-    },
+    Recording { body: &'b str, received_at: Timestamp },
     /// A recording line of a request that carries no alerts.
     OtherRecording,
 }
 
 /// Recognises the value at the top of the tape.
 pub(super) fn recognise<'n, 'b>(nodes: &'n [Node<'b>]) -> Result<Content<'n, 'b>, BodyFault> {
-    let many = |elements| Content::Many {
-        shape: Shape::Alerts,
-        elements,
-        truncated: 0,
-    };
+    let many = |elements| Content::Many { shape: Shape::Alerts, elements, truncated: 0 };
     match nodes.first() {
         Some(Node::Array { .. }) => Ok(many(Elements::of(nodes, 0))),
         Some(Node::Static(StaticNode::Null)) => Ok(many(None)),
@@ -104,9 +93,7 @@ impl<'n, 'b> Top<'n, 'b> {
         let (Some(Node::String(body)), Some(received_at)) =
             (self.body, self.time.and_then(unix_seconds))
         else {
-            return Err(BodyFault::Shape(
-                "an object with neither `alerts` nor `labels`",
-            ));
+            return Err(BodyFault::Shape("an object with neither `alerts` nor `labels`"));
         };
         if self.is_for_alerts() {
             Ok(Content::Recording { body, received_at })
@@ -122,9 +109,7 @@ impl<'n, 'b> Top<'n, 'b> {
             Some(Node::String(path)) => path.split('?').next().unwrap_or_default(),
             _ => "",
         };
-        let is_api = ["/api/v1/", "/api/v2/", "/-/"]
-            .iter()
-            .any(|api| path.contains(api));
+        let is_api = ["/api/v1/", "/api/v2/", "/-/"].iter().any(|api| path.contains(api));
         posted && (!is_api || path.ends_with("/alerts"))
     }
 }

@@ -37,11 +37,7 @@ impl<'n, 'b> Entries<'n, 'b> {
         let Some(Node::Object { len, .. }) = nodes.get(at) else {
             return None;
         };
-        Some(Self {
-            nodes,
-            at: at + 1,
-            left: *len,
-        })
+        Some(Self { nodes, at: at + 1, left: *len })
     }
 }
 
@@ -72,11 +68,7 @@ impl<'n, 'b> Elements<'n, 'b> {
         let Some(Node::Array { len, .. }) = nodes.get(at) else {
             return None;
         };
-        Some(Self {
-            nodes,
-            at: at + 1,
-            left: *len,
-        })
+        Some(Self { nodes, at: at + 1, left: *len })
     }
 }
 

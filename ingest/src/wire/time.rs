@@ -61,9 +61,7 @@ pub fn parse(text: &str) -> Result<Option<Timestamp>, TimeError> {
         return Ok(None);
     }
     let seconds = date.days() * 86_400 + clock - offset;
-    let nanos = seconds
-        .saturating_mul(1_000_000_000)
-        .saturating_add(i64::from(nanos));
+    let nanos = seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(nanos));
     Ok(Some(Timestamp::from_nanos(nanos)))
 }
 
@@ -107,11 +105,7 @@ fn read_fraction(rest: &[u8]) -> Result<(u32, &[u8]), TimeError> {
     for (index, &byte) in rest.iter().enumerate() {
         if !byte.is_ascii_digit() {
             let tail = rest.get(index..).unwrap_or_default();
-            return if index == 0 {
-                Err(TimeError::Fraction)
-            } else {
-                Ok((nanos, tail))
-            };
+            return if index == 0 { Err(TimeError::Fraction) } else { Ok((nanos, tail)) };
         }
         if index == 9 {
             return Err(TimeError::Fraction);

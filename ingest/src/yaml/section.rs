@@ -23,23 +23,13 @@ impl<'n, 'r> Section<'n, 'r> {
     pub(super) fn new(reader: &'r Reader, path: &'r str, at: At, entries: &'n [Entry]) -> Self {
         let left = entries.iter().collect();
         let known = Vec::new();
-        Self {
-            reader,
-            path,
-            at,
-            left,
-            known,
-        }
+        Self { reader, path, at, left, known }
     }
 
     /// The path of a key of this section.
     #[must_use]
     pub fn path(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// Notes a problem with a key of this section, at its value or at the section.
@@ -51,8 +41,7 @@ impl<'n, 'r> Section<'n, 'r> {
 
     /// Notes a problem with one of the keys of [`Section::take_rest`].
     pub fn problem_at(&self, entry: &Entry, what: impl Into<String>) {
-        self.reader
-            .problem(Some(entry.node.at), &self.path(&entry.key), what);
+        self.reader.problem(Some(entry.node.at), &self.path(&entry.key), what);
     }
 
     /// Whether a problem with a key, or below it, has been noted.
@@ -83,10 +72,7 @@ impl<'n, 'r> Section<'n, 'r> {
             self.reader.section(node, &self.path(key), read);
         } else {
             // Read as if empty, so that its keys are known; they change nothing.
-            let node = Node {
-                at: self.at,
-                value: Value::Null,
-            };
+            let node = Node { at: self.at, value: Value::Null };
             self.reader.section(&node, &self.path(key), read);
         }
     }
@@ -129,11 +115,9 @@ impl<'n, 'r> Section<'n, 'r> {
         let mut list = Vec::new();
         let found = self.list(key, |reader, node, path| match text_of(node) {
             Some(text) => list.push(text.to_owned()),
-            None => reader.problem(
-                Some(node.at),
-                path,
-                format!("is {}, must be text", node.shown()),
-            ),
+            None => {
+                reader.problem(Some(node.at), path, format!("is {}, must be text", node.shown()))
+            }
         });
         if found.is_some() {
             *into = list;
@@ -225,19 +209,14 @@ impl<'n, 'r> Section<'n, 'r> {
                     format!("is not a known key; there are {}", known.join(", "))
                 }
             };
-            self.reader
-                .problem(Some(entry.at), &self.path(&entry.key), what);
+            self.reader.problem(Some(entry.at), &self.path(&entry.key), what);
         }
     }
 }
 
 /// Joins a reason to "is X, ".
 fn and(what: &str) -> String {
-    if what.starts_with("must") {
-        what.to_owned()
-    } else {
-        format!("which {what}")
-    }
+    if what.starts_with("must") { what.to_owned() } else { format!("which {what}") }
 }
 
 /// The text of a scalar, in quotes or not; `None` for everything else and for empty text.

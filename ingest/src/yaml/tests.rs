@@ -32,16 +32,10 @@ fn places_count_from_one() {
 fn duplicates_are_reported_and_the_first_one_counts() {
     let mut problems = Vec::new();
     let node = parse("a: 1\nb: 2\na: 3\n", &mut problems).expect("readable");
-    assert_eq!(
-        problems[0].to_string(),
-        "3:1: a: is given twice, first in line 1; keep one"
-    );
+    assert_eq!(problems[0].to_string(), "3:1: a: is given twice, first in line 1; keep one");
     assert!(matches!(node.value, Value::Map(entries) if entries.len() == 2));
     let deep = problems_of("a:\n  - x\n  - b: {c: 1, c: 2}\n");
-    assert_eq!(
-        deep,
-        "3:15: a[1].b.c: is given twice, first in line 3; keep one\n"
-    );
+    assert_eq!(deep, "3:15: a[1].b.c: is given twice, first in line 3; keep one\n");
 }
 
 #[test]
@@ -68,10 +62,7 @@ fn hostile_documents_end_quickly() {
     let table = [
         ("[".repeat(1_000_000), "recursion limit"),
         ("{a: ".repeat(300_000), "recursion limit"),
-        (
-            format!("{}x{}", "[".repeat(40), "]".repeat(40)),
-            "nested deeper",
-        ),
+        (format!("{}x{}", "[".repeat(40), "]".repeat(40)), "nested deeper"),
         ("- ".repeat(300_000), "nested deeper"),
         ("? ".repeat(300_000), "plain text"),
     ];

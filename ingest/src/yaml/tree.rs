@@ -12,16 +12,11 @@ const DEPTH_MAX: usize = 32;
 /// Reads one document. Syntax errors end it with `None`; duplicate keys are only reported. An
 /// empty document is [`Value::Null`].
 pub fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
-    let mut tree = Tree {
-        open: Vec::new(),
-        root: None,
-        problems,
-    };
+    let mut tree = Tree { open: Vec::new(), root: None, problems };
     match tree.build(text) {
-        Ok(()) => Some(tree.root.unwrap_or(Node {
-            at: At { line: 1, column: 1 },
-            value: Value::Null,
-        })),
+        Ok(()) => {
+            Some(tree.root.unwrap_or(Node { at: At { line: 1, column: 1 }, value: Value::Null }))
+        }
         Err(problem) => {
             problems.push(problem);
             None
@@ -84,11 +79,7 @@ impl Tree<'_> {
                 Event::SequenceStart(_, None) => self.open(at, OpenKind::List(Vec::new()))?,
                 Event::MappingStart(_, None) => self.open(
                     at,
-                    OpenKind::Map {
-                        entries: Vec::new(),
-                        seen: BTreeMap::new(),
-                        key: None,
-                    },
+                    OpenKind::Map { entries: Vec::new(), seen: BTreeMap::new(), key: None },
                 )?,
                 Event::SequenceEnd | Event::MappingEnd => self.close()?,
                 Event::StreamEnd => return Ok(()),
@@ -110,20 +101,11 @@ impl Tree<'_> {
     }
 
     fn wants_key(&self) -> bool {
-        matches!(
-            self.open.last(),
-            Some(Open {
-                kind: OpenKind::Map { key: None, .. },
-                ..
-            })
-        )
+        matches!(self.open.last(), Some(Open { kind: OpenKind::Map { key: None, .. }, .. }))
     }
 
     fn scalar(&mut self, at: At, text: String, style: ScalarStyle) -> Result<(), Problem> {
-        if let Some(Open {
-            kind: OpenKind::Map { seen, key, .. },
-            ..
-        }) = self.open.last_mut()
+        if let Some(Open { kind: OpenKind::Map { seen, key, .. }, .. }) = self.open.last_mut()
             && key.is_none()
         {
             let first = *seen.entry(text.clone()).or_insert(at);
@@ -157,10 +139,7 @@ impl Tree<'_> {
             match &open.kind {
                 OpenKind::List(nodes) => path.push_str(&format!("[{}]", nodes.len())),
                 OpenKind::Map { key: None, .. } => {}
-                OpenKind::Map {
-                    key: Some((key, ..)),
-                    ..
-                } => {
+                OpenKind::Map { key: Some((key, ..)), .. } => {
                     let dot = if path.is_empty() { "" } else { "." };
                     path.push_str(&format!("{dot}{key}"));
                 }
@@ -198,31 +177,20 @@ impl Tree<'_> {
 }
 
 fn place(span: Span) -> At {
-    At {
-        line: span.start.line(),
-        column: span.start.col() + 1,
-    }
+    At { line: span.start.line(), column: span.start.col() + 1 }
 }
 
 fn syntax(text: &str, error: &saphyr_parser::ScanError) -> Problem {
     let marker = error.marker();
-    let at = At {
-        line: marker.line(),
-        column: marker.col() + 1,
-    };
+    let at = At { line: marker.line(), column: marker.col() + 1 };
     // The parser may notice a tab only some lines later: name the first one up to there.
-    let tab = text
-        .lines()
-        .take(at.line)
-        .position(|line| line.trim_start_matches(' ').starts_with('\t'));
+    let tab =
+        text.lines().take(at.line).position(|line| line.trim_start_matches(' ').starts_with('\t'));
     match tab {
         Some(line) => {
             let indent = text.lines().nth(line).unwrap_or_default();
             let column = indent.len() - indent.trim_start_matches(' ').len() + 1;
-            let at = At {
-                line: line + 1,
-                column,
-            };
+            let at = At { line: line + 1, column };
             let what = "is indented with a tab; YAML takes spaces only";
             Problem::new(Some(at), "", what)
         }

@@ -20,9 +20,7 @@ pub(crate) fn fixtures() -> PathBuf {
 pub(crate) fn stream(name: &str) -> String {
     let file = fixtures().join(format!("recordings/streams/{name}.jsonl.gz"));
     let mut text = String::new();
-    GzDecoder::new(fs::File::open(file).unwrap())
-        .read_to_string(&mut text)
-        .unwrap();
+    GzDecoder::new(fs::File::open(file).unwrap()).read_to_string(&mut text).unwrap();
     text
 }
 
@@ -30,39 +28,22 @@ pub(crate) fn setup(seed: u64) -> Setup {
     let file = fixtures().join("recordings/topology.json");
     let topology = TopologyFile::load(&file).unwrap().topology;
     let (policy, decode) = (Policy::default(), Options::default());
-    Setup {
-        policy,
-        topology,
-        seed: HashSeed(seed),
-        decode,
-    }
+    Setup { policy, topology, seed: HashSeed(seed), decode }
 }
 
 /// Every incident record that the lines of a recording lead to, one a line.
 pub(crate) fn replay(lines: &str, seed: u64) -> String {
-    let shard = Shard {
-        input: "replay".to_owned(),
-        partition: 0,
-    };
+    let shard = Shard { input: "replay".to_owned(), partition: 0 };
     let mut runner = ShardRunner::new(&setup(seed), shard.clone(), 0);
     let mut out = Vec::new();
     let mut player = Player::new(&mut out);
     for (line, position) in lines.lines().zip(1..) {
         let payload = line.as_bytes();
-        let record = Record {
-            shard: &shard,
-            position,
-            time: None,
-            payload,
-        };
+        let record = Record { shard: &shard, position, time: None, payload };
         runner.record(&record, Timestamp::MIN, &mut player);
     }
     player.finish().unwrap();
-    assert!(
-        runner.engine().stats().is_balanced(),
-        "{:?}",
-        runner.engine().stats()
-    );
+    assert!(runner.engine().stats().is_balanced(), "{:?}", runner.engine().stats());
     drop(player);
     String::from_utf8(out).unwrap()
 }

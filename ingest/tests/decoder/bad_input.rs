@@ -17,83 +17,35 @@ fn body_error(body: &[u8]) -> String {
 const BROKEN: &[(&[u8], &str)] = &[
     (b"", "empty: the body is empty"),
     (b" \r\n\t", "empty: the body is empty"),
-    (
-        b"\xEF\xBB\xBF[]",
-        "encoding: the body starts with a byte order mark",
-    ),
+    (b"\xEF\xBB\xBF[]", "encoding: the body starts with a byte order mark"),
     (b"\x1F\x8B\x08\x00\x00", "compressed: the body is gzip data"),
-    (
-        b"\xFF\xFE[\0]\0",
-        "encoding: byte 0 (line 1, column 1): invalid UTF-8",
-    ),
-    (
-        b"[{\"labels\":{\"a\":\"x\xFFy\"}}]",
-        "encoding: byte 18 (line 1, column 19)",
-    ),
+    (b"\xFF\xFE[\0]\0", "encoding: byte 0 (line 1, column 1): invalid UTF-8"),
+    (b"[{\"labels\":{\"a\":\"x\xFFy\"}}]", "encoding: byte 18 (line 1, column 19)"),
     (b"[{\"labels\":{\"a\":\"\xC3\"}}]", "encoding: byte 17"),
-    (
-        b"[{\"labels\":{\"a\":\"\xED\xA0\x80\"}}]",
-        "encoding: byte 17",
-    ),
-    (
-        b"[{",
-        "json: byte 2 (line 1, column 3): broken JSON: it ends before",
-    ),
-    (
-        b"[\"a",
-        "json: byte 3 (line 1, column 4): broken JSON: it ends before",
-    ),
-    (
-        b"[\n {\"a\": 1,\n  \"b\" 2}]",
-        "json: byte 18 (line 3, column 7): broken JSON: expected `:`",
-    ),
-    (
-        b"[{a:1}]",
-        "json: byte 2 (line 1, column 3): broken JSON: expected a field name",
-    ),
+    (b"[{\"labels\":{\"a\":\"\xED\xA0\x80\"}}]", "encoding: byte 17"),
+    (b"[{", "json: byte 2 (line 1, column 3): broken JSON: it ends before"),
+    (b"[\"a", "json: byte 3 (line 1, column 4): broken JSON: it ends before"),
+    (b"[\n {\"a\": 1,\n  \"b\" 2}]", "json: byte 18 (line 3, column 7): broken JSON: expected `:`"),
+    (b"[{a:1}]", "json: byte 2 (line 1, column 3): broken JSON: expected a field name"),
     (b"[{'a':1}]", "json: byte 2"),
-    (
-        b"[1 2]",
-        "json: byte 3 (line 1, column 4): broken JSON: expected `,` or `]`",
-    ),
+    (b"[1 2]", "json: byte 3 (line 1, column 4): broken JSON: expected `,` or `]`"),
     (b"[1,]", "json: byte 3"),
-    (
-        b"[{\"a\":1,}]",
-        "json: byte 8 (line 1, column 9): broken JSON: expected a field name",
-    ),
+    (b"[{\"a\":1,}]", "json: byte 8 (line 1, column 9): broken JSON: expected a field name"),
     (b"[{\"a\":1 \"b\":2}]", "json: byte 8"),
-    (
-        b"[nul]",
-        "json: byte 1 (line 1, column 2): broken JSON: expected `true`",
-    ),
+    (b"[nul]", "json: byte 1 (line 1, column 2): broken JSON: expected `true`"),
     (b"[True]", "json: byte 1"),
     (b"[NaN]", "json: byte 1"),
-    (
-        b"]",
-        "json: byte 0 (line 1, column 1): broken JSON: unexpected character",
-    ),
+    (b"]", "json: byte 0 (line 1, column 1): broken JSON: unexpected character"),
     (b"alerts", "json: byte 0"),
     (b"\0", "json: byte 0"),
     (b"[]\0", "json: byte 2"),
-    (
-        b"[] xx",
-        "json: byte 3 (line 1, column 4): broken JSON: something follows",
-    ),
+    (b"[] xx", "json: byte 3 (line 1, column 4): broken JSON: something follows"),
     (b"[][]", "json: byte 2"),
     (b"null null", "json: byte 0"),
-    (
-        b"{\"labels\":{\"a\":\"b\"}}\n{\"labels\":{\"a\":\"c\"}}",
-        "json: byte 21 (line 2, column 1)",
-    ),
-    (
-        b"[\"a\nb\"]",
-        "json: byte 3 (line 1, column 4): broken JSON: a control character",
-    ),
+    (b"{\"labels\":{\"a\":\"b\"}}\n{\"labels\":{\"a\":\"c\"}}", "json: byte 21 (line 2, column 1)"),
+    (b"[\"a\nb\"]", "json: byte 3 (line 1, column 4): broken JSON: a control character"),
     (b"[\"a\0b\"]", "json: byte 3"),
-    (
-        b"[\"abc\\x\"]",
-        "json: byte 5 (line 1, column 6): broken JSON: an unknown escape",
-    ),
+    (b"[\"abc\\x\"]", "json: byte 5 (line 1, column 6): broken JSON: an unknown escape"),
     (b"[\"abc\\u12G4\"]", "json: byte 5"),
     (b"[\"abc\\ud800\"]", "json: byte 5"),
     (b"[\"abc\\ud800\\u0041\"]", "json: byte 5"),
@@ -102,33 +54,18 @@ const BROKEN: &[(&[u8], &str)] = &[
     (b"[-]", "json: byte "),
     (b"[01]", "json: byte "),
     (b"[1.]", "json: byte "),
-    (
-        b"{}",
-        "shape: the body is an object with neither `alerts` nor `labels`; expected",
-    ),
+    (b"{}", "shape: the body is an object with neither `alerts` nor `labels`; expected"),
     (b"{\"startsAt\":\"\"}", "shape: "),
-    (
-        b"{\"alerts\":{}}",
-        "shape: the body is an object whose `alerts` is not an array",
-    ),
+    (b"{\"alerts\":{}}", "shape: the body is an object whose `alerts` is not an array"),
     (b"{\"alerts\":\"x\"}", "shape: "),
     (b"{\"status\":\"success\",\"data\":[]}", "shape: "),
     (b"\"x\"", "shape: the body is a string; expected"),
     (b"1", "shape: the body is a number"),
     (b"true", "shape: the body is a boolean"),
-    (
-        b"{\"t\":1,\"body\":\"[{\"}",
-        "json: byte 2 (line 1, column 3) of the recorded body: ",
-    ),
-    (
-        b"{\"t\":1,\"body\":\"\"}",
-        "empty: the recorded body: the body is empty",
-    ),
+    (b"{\"t\":1,\"body\":\"[{\"}", "json: byte 2 (line 1, column 3) of the recorded body: "),
+    (b"{\"t\":1,\"body\":\"\"}", "empty: the recorded body: the body is empty"),
     (b"{\"t\":\"1\",\"body\":\"[]\"}", "shape: "),
-    (
-        b"{\"t\":1,\"body\":\"{\\\"t\\\":1,\\\"body\\\":\\\"\\\"}\"}",
-        "shape: the recorded body",
-    ),
+    (b"{\"t\":1,\"body\":\"{\\\"t\\\":1,\\\"body\\\":\\\"\\\"}\"}", "shape: the recorded body"),
 ];
 
 #[test]
@@ -151,22 +88,10 @@ fn bodies_with_no_alert_in_them() {
         (r#"{"alerts":[]}"#, Shape::Webhook),
         (r#"{"alerts":null}"#, Shape::Webhook),
         (r#"{"t":1,"body":"[]"}"#, Shape::Alerts),
-        (
-            r#"{"t":1,"body":"null","method":"POST","path":"/hook"}"#,
-            Shape::Alerts,
-        ),
-        (
-            r#"{"t":1,"body":"x","method":"GET","path":"/api/v2/alerts"}"#,
-            Shape::NotAlerts,
-        ),
-        (
-            r#"{"t":1,"body":"x","method":"POST","path":"/api/v2/silences"}"#,
-            Shape::NotAlerts,
-        ),
-        (
-            r#"{"t":1,"body":"","method":"POST","path":"/-/reload"}"#,
-            Shape::NotAlerts,
-        ),
+        (r#"{"t":1,"body":"null","method":"POST","path":"/hook"}"#, Shape::Alerts),
+        (r#"{"t":1,"body":"x","method":"GET","path":"/api/v2/alerts"}"#, Shape::NotAlerts),
+        (r#"{"t":1,"body":"x","method":"POST","path":"/api/v2/silences"}"#, Shape::NotAlerts),
+        (r#"{"t":1,"body":"","method":"POST","path":"/-/reload"}"#, Shape::NotAlerts),
     ];
     for (body, shape) in table {
         let (summary, alerts) = decode(body.as_bytes()).expect(body);
@@ -193,62 +118,26 @@ const REFUSED: &[(&str, &str)] = &[
     (r#"{"labels":null}"#, "no_labels: `labels` is null"),
     (r#"{"labels":[]}"#, "no_labels: `labels` is an array"),
     (r#"{"labels":"a=b"}"#, "no_labels: `labels` is a string"),
-    (
-        r#"{"labels":{}}"#,
-        "labels_empty: no label with a non-empty value",
-    ),
+    (r#"{"labels":{}}"#, "labels_empty: no label with a non-empty value"),
     (r#"{"labels":{"a":"","b":null}}"#, "labels_empty: "),
     (r#"{"labels":{"":"x"}}"#, "label_name_empty: "),
-    (
-        r#"{"labels":{"a":5}}"#,
-        "label_type: label \"a\" is a number, must be a string",
-    ),
-    (
-        r#"{"labels":{"a":{"b":"c"}}}"#,
-        "label_type: label \"a\" is an object",
-    ),
-    (
-        r#"{"labels":{"a":true}}"#,
-        "label_type: label \"a\" is a boolean",
-    ),
-    (
-        r#"{"labels":{"a":"b"},"startsAt":1795327200}"#,
-        "time: `startsAt` is a number",
-    ),
-    (
-        r#"{"labels":{"a":"b"},"endsAt":{}}"#,
-        "time: `endsAt` is an object",
-    ),
-    (
-        r#"{"labels":{"a":"b"},"startsAt":"now"}"#,
-        "time: `startsAt` \"now\": not of the form",
-    ),
-    (
-        r#"{"labels":{"a":"b"},"endsAt":"2026-02-30T00:00:00Z"}"#,
-        "time: `endsAt` \"2026-02-30",
-    ),
+    (r#"{"labels":{"a":5}}"#, "label_type: label \"a\" is a number, must be a string"),
+    (r#"{"labels":{"a":{"b":"c"}}}"#, "label_type: label \"a\" is an object"),
+    (r#"{"labels":{"a":true}}"#, "label_type: label \"a\" is a boolean"),
+    (r#"{"labels":{"a":"b"},"startsAt":1795327200}"#, "time: `startsAt` is a number"),
+    (r#"{"labels":{"a":"b"},"endsAt":{}}"#, "time: `endsAt` is an object"),
+    (r#"{"labels":{"a":"b"},"startsAt":"now"}"#, "time: `startsAt` \"now\": not of the form"),
+    (r#"{"labels":{"a":"b"},"endsAt":"2026-02-30T00:00:00Z"}"#, "time: `endsAt` \"2026-02-30"),
     (
         r#"{"labels":{"a":"b"},"startsAt":"2026-11-22T06:00:00.001Z","endsAt":"2026-11-22T06:00:00Z"}"#,
         "ends_before_start: `endsAt` is before `startsAt`",
     ),
-    (
-        r#"{"labels":{"a":"b"},"status":"active"}"#,
-        "status: `status` is \"active\", must be",
-    ),
+    (r#"{"labels":{"a":"b"},"status":"active"}"#, "status: `status` is \"active\", must be"),
     (r#"{"labels":{"a":"b"},"status":"FIRING"}"#, "status: "),
     (r#"{"labels":{"a":"b"},"status":""}"#, "status: "),
-    (
-        r#"{"labels":{"a":"b"},"status":1}"#,
-        "status: `status` is a number",
-    ),
-    (
-        r#"{"labels":{"a":"b"},"ts_ms":"1"}"#,
-        "receive_time: `ts_ms` is a string",
-    ),
-    (
-        r#"{"labels":{"a":"b"},"ts_ms":1.5}"#,
-        "receive_time: `ts_ms` is a number",
-    ),
+    (r#"{"labels":{"a":"b"},"status":1}"#, "status: `status` is a number"),
+    (r#"{"labels":{"a":"b"},"ts_ms":"1"}"#, "receive_time: `ts_ms` is a string"),
+    (r#"{"labels":{"a":"b"},"ts_ms":1.5}"#, "receive_time: `ts_ms` is a number"),
 ];
 
 fn check_refused(alert: &str, expected: &str) {
@@ -278,10 +167,7 @@ fn labels_over_a_limit_are_refused_with_the_alert() {
     let value = format!(r#"{{"labels":{{"a":"{long}"}}}}"#);
     let name = format!(r#"{{"labels":{{"{long}":"b"}}}}"#);
     check_refused(&many, "label_limit: 3000 labels, at most 64 are accepted");
-    check_refused(
-        &value,
-        "label_limit: the value of label \"a\" has 1048576 bytes, at most 2048",
-    );
+    check_refused(&value, "label_limit: the value of label \"a\" has 1048576 bytes, at most 2048");
     check_refused(&name, "label_limit: label name \"xxx");
 }
 
@@ -314,14 +200,8 @@ fn the_fields_of_an_evaluation_line() {
     let (summary, alerts) = decode(line).expect("good");
     assert_eq!(summary.shape, Shape::Alert);
     let alert = alerts[0].as_ref().expect("good");
-    assert_eq!(
-        alert.received_at.map(|at| at.as_millis()),
-        Some(1_661_144_357_187)
-    );
-    assert_eq!(
-        alert.starts_at.map(|at| at.as_millis()),
-        Some(1_661_143_157_187)
-    );
+    assert_eq!(alert.received_at.map(|at| at.as_millis()), Some(1_661_144_357_187));
+    assert_eq!(alert.starts_at.map(|at| at.as_millis()), Some(1_661_143_157_187));
     assert_eq!(alert.status, Some(Status::Resolved));
     let breach = alert.breach.expect("a breach");
     assert_eq!((breach.value, breach.threshold), (25.7843, 31.5344));
@@ -377,10 +257,8 @@ fn a_body_over_the_limit_is_refused_before_it_is_parsed() {
 
 #[test]
 fn a_body_cut_at_any_byte_is_an_error_with_the_place() {
-    for file in [
-        "prometheus/04-unicode-template-quotes.json",
-        "webhook/01-by-service-firing.json",
-    ] {
+    for file in ["prometheus/04-unicode-template-quotes.json", "webhook/01-by-service-firing.json"]
+    {
         let body = read(file);
         let body = body.trim_ascii_end();
         for length in 0..body.len() {

@@ -50,21 +50,13 @@ fn drain(source: &mut dyn Source) -> Vec<String> {
         let polled = source.poll(Duration::from_millis(20), &mut |input| {
             out.push(match input {
                 Input::Assigned(assigned) => {
-                    format!(
-                        "assigned {}/{}",
-                        assigned.shard.input, assigned.shard.partition
-                    )
+                    format!("assigned {}/{}", assigned.shard.input, assigned.shard.partition)
                 }
                 Input::Record(record) => {
                     let body = String::from_utf8_lossy(record.payload);
-                    let time = record
-                        .time
-                        .map_or(String::new(), |at| format!("@{}", at.as_nanos()));
-                    format!(
-                        "{}{time} {}",
-                        record.position,
-                        body.get(..12).unwrap_or(&body)
-                    )
+                    let time =
+                        record.time.map_or(String::new(), |at| format!("@{}", at.as_nanos()));
+                    format!("{}{time} {}", record.position, body.get(..12).unwrap_or(&body))
                 }
                 Input::CaughtUp(_) => "caught up".to_owned(),
                 Input::Revoked(_) => "revoked".to_owned(),
@@ -96,16 +88,8 @@ fn several_files_are_one_stream() {
         (progress.total_bytes(), progress.bytes_read()),
         (Some(14 + packed.len() as u64), 0)
     );
-    let expected = [
-        "assigned replay/0",
-        "1 a",
-        "3 b",
-        "4 c",
-        "5 d",
-        "7 e",
-        "8 [\n  1\n]\n",
-        "revoked",
-    ];
+    let expected =
+        ["assigned replay/0", "1 a", "3 b", "4 c", "5 d", "7 e", "8 [\n  1\n]\n", "revoked"];
     assert_eq!(drain(&mut source), expected);
     assert_eq!(progress.total_bytes(), Some(progress.bytes_read()));
     let place = |position| progress.place(position);
@@ -120,37 +104,19 @@ fn several_files_are_one_stream() {
 #[test]
 fn damage_costs_only_what_is_damaged() {
     let dir = Dir::new("damage");
-    let lines: String = (0..5000)
-        .map(|n| format!("line {n} {}\n", n * 7919))
-        .collect();
+    let lines: String = (0..5000).map(|n| format!("line {n} {}\n", n * 7919)).collect();
     let mut packed = gzip(lines.as_bytes());
     packed.truncate(packed.len() * 2 / 3);
     let mut junk = gzip(b"x\n");
     junk.extend_from_slice(b"junk after the end");
     let cut = dir.file("cut.gz", &packed);
-    let names = vec![
-        cut.clone(),
-        dir.file("junk.gz", &junk),
-        dir.file("good", b"good\n"),
-    ];
+    let names = vec![cut.clone(), dir.file("junk.gz", &junk), dir.file("good", b"good\n")];
     let out = drain(&mut FileSource::open(names).expect("readable"));
-    let errors: Vec<_> = out
-        .iter()
-        .filter(|line| line.starts_with("error"))
-        .collect();
-    let at = out
-        .iter()
-        .position(|line| line.starts_with("error"))
-        .expect("an error");
+    let errors: Vec<_> = out.iter().filter(|line| line.starts_with("error")).collect();
+    let at = out.iter().position(|line| line.starts_with("error")).expect("an error");
     assert!(at > 2000, "{at} lines before the damage");
-    assert!(errors[0].starts_with(&format!(
-        "error reading {cut}, line {at}: the gzip data stops"
-    )));
-    assert!(
-        errors[1].contains("junk.gz, line 2: damaged gzip data"),
-        "{}",
-        errors[1]
-    );
+    assert!(errors[0].starts_with(&format!("error reading {cut}, line {at}: the gzip data stops")));
+    assert!(errors[1].contains("junk.gz, line 2: damaged gzip data"), "{}", errors[1]);
     assert_eq!(errors.len(), 2);
     assert!(out[at + 1].ends_with(" x"));
     assert!(out[out.len() - 2].ends_with(" good"));
@@ -161,16 +127,11 @@ fn a_line_that_is_too_long_is_refused_alone() {
     let dir = Dir::new("long");
     let good = r#"{"labels":{"a":"b"}}"#;
     let long = "x".repeat(200);
-    let file = dir.file(
-        "lines",
-        format!("{good}\n{long}\n{good}\n\0\x01\u{7F}\n{good}").as_bytes(),
-    );
+    let file =
+        dir.file("lines", format!("{good}\n{long}\n{good}\n\0\x01\u{7F}\n{good}").as_bytes());
     let source = FileSource::open(vec![file]).expect("readable");
     let mut source = source.with_line_bytes_max(100);
-    let mut decoder = Decoder::new(Options {
-        body_bytes_max: 100,
-        ..Options::default()
-    });
+    let mut decoder = Decoder::new(Options { body_bytes_max: 100, ..Options::default() });
     let mut out = Vec::new();
     let mut each = |input: Input<'_>| {
         if let Input::Record(record) = input {
@@ -180,13 +141,7 @@ fn a_line_that_is_too_long_is_refused_alone() {
         }
     };
     while source.poll(Duration::ZERO, &mut each).expect("readable") != Polled::End {}
-    let expected = [
-        (1, "good"),
-        (2, "too_large"),
-        (3, "good"),
-        (4, "json"),
-        (5, "good"),
-    ];
+    let expected = [(1, "good"), (2, "too_large"), (3, "good"), (4, "json"), (5, "good")];
     assert_eq!(out, expected);
 }
 
@@ -201,10 +156,7 @@ fn what_cannot_be_opened_is_said_before_anything_is_read() {
         }
     };
     let directory = refuse(dir.0.to_str().expect("UTF-8").to_owned()).to_string();
-    assert!(
-        directory.contains("it is a directory; name the files in it"),
-        "{directory}"
-    );
+    assert!(directory.contains("it is a directory; name the files in it"), "{directory}");
     let missing = refuse("no/such/file".to_owned()).to_string();
     assert_eq!(missing, "opening no/such/file: there is no such file");
 }
@@ -234,10 +186,7 @@ fn live_input_is_idle_until_something_comes() {
             .poll(Duration::from_millis(timeout), &mut |input| {
                 seen.push(match input {
                     Input::Record(record) => format!("{:?}", (record.position, record.time)),
-                    other => format!("{other:?}")
-                        .chars()
-                        .take_while(|c| *c != '(')
-                        .collect(),
+                    other => format!("{other:?}").chars().take_while(|c| *c != '(').collect(),
                 });
             })
             .expect("readable")

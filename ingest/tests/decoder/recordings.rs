@@ -61,10 +61,7 @@ fn plain(body: &[u8]) -> Vec<Value> {
 /// All alerts of a body, which must all be accepted, and equal to what a plain parser sees.
 fn accepted(body: &[u8]) -> (Shape, u64, Vec<Owned>) {
     let (summary, alerts) = decode(body).expect("a good body");
-    let alerts: Vec<_> = alerts
-        .into_iter()
-        .map(|a| a.expect("a good alert"))
-        .collect();
+    let alerts: Vec<_> = alerts.into_iter().map(|a| a.expect("a good alert")).collect();
     let plain = plain(body);
     assert_eq!(alerts.len(), plain.len());
     for (alert, plain) in alerts.iter().zip(&plain) {
@@ -190,10 +187,7 @@ fn alertmanager_accepts_and_refuses_the_same_but_for_known_differences() {
             continue;
         }
         let body: Vec<u8> = match &case["bytes"] {
-            Value::Array(bytes) => bytes
-                .iter()
-                .map(|b| b.as_u64().expect("byte") as u8)
-                .collect(),
+            Value::Array(bytes) => bytes.iter().map(|b| b.as_u64().expect("byte") as u8).collect(),
             _ => case["body"].as_str().expect("a body").into(),
         };
         let outcome = decode(&body);
@@ -219,10 +213,6 @@ fn same_as_stored<E>(name: &str, alerts: &[Result<Owned, E>], stored: &Value) {
     if let (Some(start), false) = (last.starts_at, name.starts_with("merge")) {
         let text = stored["startsAt"].as_str().expect("a time");
         let stored = hypocenter::wire::time::parse(text).expect("a time");
-        assert_eq!(
-            stored.map(Timestamp::as_millis),
-            Some(start.as_millis()),
-            "{name}"
-        );
+        assert_eq!(stored.map(Timestamp::as_millis), Some(start.as_millis()), "{name}");
     }
 }

@@ -7,12 +7,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-type Alert = (
-    Vec<(String, String)>,
-    Option<i64>,
-    Option<u32>,
-    Option<bool>,
-);
+type Alert = (Vec<(String, String)>, Option<i64>, Option<u32>, Option<bool>);
 
 /// Labels, start in milliseconds, length in milliseconds, whether it fires.
 fn alert() -> impl Strategy<Value = Alert> {
@@ -53,9 +48,7 @@ fn text(millis: i64) -> String {
 }
 
 fn encode((labels, start, length, firing): &Alert) -> Value {
-    let labels = labels
-        .iter()
-        .map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+    let labels = labels.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
     let mut alert = json!({ "labels": labels.collect::<serde_json::Map<_, _>>() });
     if let Some(start) = start {
         alert["startsAt"] = text(*start).into();

@@ -34,45 +34,31 @@ impl Report<'_> {
                 latest.insert(id, record);
             }
         }
-        let mut list: Vec<&Value> = latest
-            .into_values()
-            .filter(|r| text(r, "/phase") != "merged")
-            .collect();
+        let mut list: Vec<&Value> =
+            latest.into_values().filter(|r| text(r, "/phase") != "merged").collect();
         list.sort_by_key(|r| {
-            (
-                std::cmp::Reverse(number(r, "/members/count")),
-                text(r, "/incident"),
-            )
+            (std::cmp::Reverse(number(r, "/members/count")), text(r, "/incident"))
         });
         list
     }
 
     fn bold(&self, text: &str) -> String {
-        if self.colour {
-            format!("\u{1b}[1m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
     fn incident(&self, f: &mut fmt::Formatter<'_>, record: &Value) -> fmt::Result {
         let root = text(record, "/root_cause/entity");
         let low = record.pointer("/root_cause/low_confidence") == Some(&Value::Bool(true));
-        let note = if low {
-            "  LOW CONFIDENCE: probably not among the alerting entities"
-        } else {
-            ""
-        };
-        let shown = record
-            .pointer("/root_cause/alertname")
-            .and_then(Value::as_str);
+        let note =
+            if low { "  LOW CONFIDENCE: probably not among the alerting entities" } else { "" };
+        let shown = record.pointer("/root_cause/alertname").and_then(Value::as_str);
         writeln!(
             f,
-            "\n{}  {}  {}, {}",
+            "\n{}  {}, {}, onset {}",
             self.bold(text(record, "/incident")),
-            clock(text(record, "/onset")),
             text(record, "/phase"),
             text(record, "/severity"),
+            text(record, "/onset"),
         )?;
         writeln!(
             f,
@@ -101,11 +87,7 @@ impl Report<'_> {
 
     fn impact(&self, f: &mut fmt::Formatter<'_>, record: &Value) -> fmt::Result {
         let top_most = record.pointer("/impact/top_most").and_then(Value::as_array);
-        let felt: Vec<&str> = top_most
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let felt: Vec<&str> = top_most.into_iter().flatten().filter_map(Value::as_str).collect();
         writeln!(
             f,
             "  members     {} alerts on {} entities, felt at {}",
@@ -126,9 +108,8 @@ impl Report<'_> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let incidents = self.incidents();
-        let (large, alone): (Vec<_>, Vec<_>) = incidents
-            .into_iter()
-            .partition(|r| number(r, "/members/count") > 1);
+        let (large, alone): (Vec<_>, Vec<_>) =
+            incidents.into_iter().partition(|r| number(r, "/members/count") > 1);
         let counters = self.counters;
         let suppressed: u64 = counters.events_suppressed.iter().map(|(_, n)| n).sum();
         writeln!(
@@ -142,17 +123,9 @@ impl fmt::Display for Report<'_> {
         for record in &large {
             self.incident(f, record)?;
         }
-        writeln!(
-            f,
-            "\nLeft alone, because no root explains them together with others:"
-        )?;
+        writeln!(f, "\nLeft alone, because no root explains them together with others:")?;
         for record in &alone {
-            writeln!(
-                f,
-                "  {}  {}",
-                text(record, "/incident"),
-                text(record, "/title")
-            )?;
+            writeln!(f, "  {}  {}", text(record, "/incident"), text(record, "/title"))?;
         }
         writeln!(f, "Suppressed: {suppressed} onsets ({})", reasons(counters))?;
         let micros = |quantile| self.latency.value_at_quantile(quantile) as f64 / 1e3;
@@ -178,34 +151,17 @@ impl fmt::Display for Report<'_> {
 
 fn reasons(counters: &Snapshot) -> String {
     let list = counters.events_suppressed.iter().filter(|&(_, n)| n > 0);
-    list.map(|(reason, n)| format!("{reason} {n}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    list.map(|(reason, n)| format!("{reason} {n}")).collect::<Vec<_>>().join(", ")
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn number(value: &Value, pointer: &str) -> u64 {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_u64)
-        .unwrap_or_default()
+    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
 }
 
 fn float(value: &Value, pointer: &str) -> f64 {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_f64)
-        .unwrap_or_default()
-}
-
-/// The time of day of an RFC 3339 time.
-fn clock(time: &str) -> String {
-    let time = time.split_once('T').map_or(time, |(_, time)| time);
-    format!("onset {}", time.get(..8).unwrap_or(time))
+    value.pointer(pointer).and_then(Value::as_f64).unwrap_or_default()
 }

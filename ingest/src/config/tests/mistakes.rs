@@ -2,50 +2,23 @@
 
 /// Texts with one mistake each, and how it is reported.
 pub(super) const MISTAKES: &[(&str, &str)] = &[
-    (
-        "groupin:\n  decay: 0.5\n",
-        "1:1: groupin: is not a known key; did you mean \"grouping\"?",
-    ),
-    (
-        "grouping:\n  decy: 0.5\n",
-        "2:3: grouping.decy: is not a known key; did you mean \"decay\"?",
-    ),
-    (
-        "log:\n  zzz: 1\n",
-        "2:3: log.zzz: is not a known key; there are format, level",
-    ),
-    (
-        "grouping: [1]\n",
-        "1:11: grouping: is a list, must be a section of keys and values",
-    ),
-    (
-        "grouping:\n  decay: high\n",
-        "2:10: grouping.decay: is high, must be a number",
-    ),
+    ("groupin:\n  decay: 0.5\n", "1:1: groupin: is not a known key; did you mean \"grouping\"?"),
+    ("grouping:\n  decy: 0.5\n", "2:3: grouping.decy: is not a known key; did you mean \"decay\"?"),
+    ("log:\n  zzz: 1\n", "2:3: log.zzz: is not a known key; there are format, level"),
+    ("grouping: [1]\n", "1:11: grouping: is a list, must be a section of keys and values"),
+    ("grouping:\n  decay: high\n", "2:10: grouping.decay: is high, must be a number"),
     (
         "grouping:\n  decay: '0.5'\n",
         "2:10: grouping.decay: is \"0.5\", must be a number; take the quotes away",
     ),
-    (
-        "grouping:\n  decay: .nan\n",
-        "2:10: grouping.decay: is .nan, must be a number",
-    ),
-    (
-        "grouping:\n  decay: inf\n",
-        "2:10: grouping.decay: is inf, must be a number",
-    ),
+    ("grouping:\n  decay: .nan\n", "2:10: grouping.decay: is .nan, must be a number"),
+    ("grouping:\n  decay: inf\n", "2:10: grouping.decay: is inf, must be a number"),
     (
         "grouping:\n  decay: 1.5\n",
         "2:10: grouping.decay: is 1.5, allowed is more than 0, less than 1",
     ),
-    (
-        "grouping:\n  hops_max: 9\n",
-        "2:13: grouping.hops_max: is 9, allowed is 1 to 8",
-    ),
-    (
-        "grouping:\n  hops_max: 300\n",
-        "2:13: grouping.hops_max: is 300, allowed is 0 to 255",
-    ),
+    ("grouping:\n  hops_max: 9\n", "2:13: grouping.hops_max: is 9, allowed is 1 to 8"),
+    ("grouping:\n  hops_max: 300\n", "2:13: grouping.hops_max: is 300, allowed is 0 to 255"),
     (
         "grouping:\n  hops_max: 2.5\n",
         "2:13: grouping.hops_max: is 2.5, must be a whole number, 0 to 255",
@@ -54,10 +27,7 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "grouping:\n  window: 80\n",
         "2:11: grouping.window: is 80, which has no unit; must be a duration such as 30s, 5m or 1h30m",
     ),
-    (
-        "grouping:\n  window: 1 minute\n",
-        "2:11: grouping.window: is 1 minute, must be a duration",
-    ),
+    ("grouping:\n  window: 1 minute\n", "2:11: grouping.window: is 1 minute, must be a duration"),
     (
         "grouping:\n  window: 5min\n",
         "which has the unknown unit \"min\"; there are y, w, d, h, m, s, ms",
@@ -70,14 +40,8 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "times:\n  merge_window: 40d\n",
         "2:17: times.merge_window: is 40d, allowed is more than 0 seconds, at most 30 days",
     ),
-    (
-        "limits:\n  alerts_max: 0\n",
-        "2:15: limits.alerts_max: is 0, allowed is 1 to 100000000",
-    ),
-    (
-        "limits:\n  alerts_max: -1\n",
-        "limits.alerts_max: is -1, allowed is 1 to 100000000",
-    ),
+    ("limits:\n  alerts_max: 0\n", "2:15: limits.alerts_max: is 0, allowed is 1 to 100000000"),
+    ("limits:\n  alerts_max: -1\n", "limits.alerts_max: is -1, allowed is 1 to 100000000"),
     (
         "ranking:\n  strength_by_severity:\n    critical: 0\n",
         "3:15: ranking.strength_by_severity.critical: is 0, allowed is more than 0, at most 100",
@@ -86,14 +50,8 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "labels:\n  replica: a\n",
         "2:12: labels.replica: is a, must be a list, as in [a, b]; put it in brackets",
     ),
-    (
-        "labels:\n  replica: [[a]]\n",
-        "2:13: labels.replica[0]: is a list, must be text",
-    ),
-    (
-        "labels:\n  metric: ''\n",
-        "2:11: labels.metric: is empty, must be text",
-    ),
+    ("labels:\n  replica: [[a]]\n", "2:13: labels.replica[0]: is a list, must be text"),
+    ("labels:\n  metric: ''\n", "2:11: labels.metric: is empty, must be text"),
     (
         "kinds:\n  weights:\n    error: {pull: 2}\n",
         "3:19: kinds.weights.error.pull: is 2, allowed is 0 to 1",
@@ -102,71 +60,38 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "kinds:\n  words:\n    error: [Error]\n",
         "3:12: kinds.words.error: has \"Error\", which no name can match",
     ),
-    (
-        "kinds:\n  words: {other: [x]}\n",
-        "kinds.words.other: is not a known key",
-    ),
+    ("kinds:\n  words: {other: [x]}\n", "kinds.words.other: is not a known key"),
     (
         "mapping:\n  rules:\n    - {name: a, match: {job: '('}, to: x}\n",
         "3:7: mapping.rules[0]: pattern \"(\" of label \"job\": unclosed group",
     ),
-    (
-        "mapping:\n  rules:\n    - {match_any: [a], to: x}\n",
-        "mapping.rules[0]: has no name",
-    ),
-    (
-        "mapping:\n  rules:\n    - {name: a, match_any: [a], to: '${b'}\n",
-        "is not closed",
-    ),
-    (
-        "mapping:\n  rules:\n    - {name: a, match_any: [a], too: x}\n",
-        "did you mean \"to\"?",
-    ),
-    (
-        "input:\n  type: rabbit\n",
-        "2:9: input.type: is rabbit, must be one of kafka, file",
-    ),
-    (
-        "input:\n  type: kafka\n",
-        "input.brokers: is missing; name at least one broker",
-    ),
-    (
-        "input:\n  type: kafka\n  brokers: []\n",
-        "3:12: input.brokers: is empty",
-    ),
+    ("mapping:\n  rules:\n    - {match_any: [a], to: x}\n", "mapping.rules[0]: has no name"),
+    ("mapping:\n  rules:\n    - {name: a, match_any: [a], to: '${b'}\n", "is not closed"),
+    ("mapping:\n  rules:\n    - {name: a, match_any: [a], too: x}\n", "did you mean \"to\"?"),
+    ("input:\n  type: rabbit\n", "2:9: input.type: is rabbit, must be one of kafka, file"),
+    ("input:\n  type: kafka\n", "input.brokers: is missing; name at least one broker"),
+    ("input:\n  type: kafka\n  brokers: []\n", "3:12: input.brokers: is empty"),
     (
         "input:\n  type: kafka\n  brokers: [kafka]\n",
         "3:13: input.brokers[0]: is kafka, must be host:port",
     ),
-    (
-        "input:\n  brokers: ['a:1']\n",
-        "2:3: input.brokers: is not a known key",
-    ),
+    ("input:\n  brokers: ['a:1']\n", "2:3: input.brokers: is not a known key"),
     (
         "input:\n  type: kafka\n  brokers: ['a:1']\n  dead_letter_topic: alerts\n",
         "4:22: input.dead_letter_topic: is one of the topics",
     ),
     ("outputs: []\n", "1:10: outputs: is empty"),
-    (
-        "outputs: {type: stdout}\n",
-        "1:10: outputs: is a section of keys and values, must be a list",
-    ),
+    ("outputs: {type: stdout}\n", "1:10: outputs: is a section of keys and values, must be a list"),
     (
         "outputs:\n  - path: x\n",
         "2:5: outputs[0].type: is missing; one of kafka, webhook, file, stdout",
     ),
-    (
-        "outputs:\n  - type: file\n",
-        "2:5: outputs[0].path: is missing",
-    ),
+    ("outputs:\n  - type: file\n", "2:5: outputs[0].path: is missing"),
     (
         "outputs:\n  - type: webhook\n    url: ftp://x\n",
         "3:10: outputs[0].url: must be an http or https URL",
     ),
-    (
-        "outputs:\n  - type: stdout\n  - type: stdout\n",
-        "outputs: has stdout more than once",
-    ),
+    ("outputs:\n  - type: stdout\n  - type: stdout\n", "outputs: has stdout more than once"),
     (
         "web:\n  listen_address: nowhere\n",
         "2:19: web.listen_address: is nowhere, must be address:port",
@@ -179,16 +104,7 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "log:\n  level: warn\n  level: info\n",
         "3:3: log.level: is given twice, first in line 2; keep one",
     ),
-    (
-        "log:\n\tlevel: info\n",
-        "2:1: is indented with a tab; YAML takes spaces only",
-    ),
-    (
-        "- a\n",
-        "1:1: is a list, must be a section of keys and values",
-    ),
-    (
-        "just text\n",
-        "1:1: is just text, must be a section of keys and values",
-    ),
+    ("log:\n\tlevel: info\n", "2:1: is indented with a tab; YAML takes spaces only"),
+    ("- a\n", "1:1: is a list, must be a section of keys and values"),
+    ("just text\n", "1:1: is just text, must be a section of keys and values"),
 ];

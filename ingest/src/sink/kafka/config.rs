@@ -39,10 +39,7 @@ impl KafkaSinkConfig {
 
     /// The place named in logs and errors.
     pub(super) fn place(&self) -> String {
-        format!(
-            "Kafka sink: topic {:?} at {}",
-            self.topic, self.bootstrap_servers
-        )
+        format!("Kafka sink: topic {:?} at {}", self.topic, self.bootstrap_servers)
     }
 
     /// Checks the configuration without touching the network.
@@ -62,10 +59,7 @@ impl KafkaSinkConfig {
             ],
             refused: &[
                 ("metadata.broker.list", "use bootstrap_servers"),
-                (
-                    "request.required.acks",
-                    "records are acknowledged by all replicas",
-                ),
+                ("request.required.acks", "records are acknowledged by all replicas"),
                 ("transactional.id", "transactions are not supported"),
                 ("dr_cb", "delivery reports are needed"),
                 ("delivery.report.only.error", "delivery reports are needed"),
@@ -83,10 +77,7 @@ impl KafkaSinkConfig {
             given: &self.properties,
         }
         .merge()
-        .map_err(|why| SinkError {
-            what: self.place(),
-            why,
-        })
+        .map_err(|why| SinkError { what: self.place(), why })
     }
 }
 

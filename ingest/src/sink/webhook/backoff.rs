@@ -13,11 +13,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(min: Duration, max: Duration) -> Self {
-        Self {
-            min,
-            max,
-            failures: 0,
-        }
+        Self { min, max, failures: 0 }
     }
 
     /// Failures since the last success.
@@ -51,10 +47,7 @@ mod tests {
         let mut full = 0.1f64;
         for _ in 0..50 {
             let pause = backoff.failed().as_secs_f64();
-            assert!(
-                pause >= full * 0.499 && pause <= full * 1.001,
-                "{pause} {full}"
-            );
+            assert!(pause >= full * 0.499 && pause <= full * 1.001, "{pause} {full}");
             full = (full * 2.0).min(30.0);
         }
         backoff.succeeded();

@@ -40,8 +40,7 @@ impl Pending {
                 self.order.push_back(job.incident.clone());
                 let (incident, replaced) = (job.incident.clone(), Vec::new());
                 let newest = job;
-                self.by_incident
-                    .insert(incident, Waiting { newest, replaced });
+                self.by_incident.insert(incident, Waiting { newest, replaced });
             }
         }
     }

@@ -60,12 +60,7 @@ fn serve(stream: &TcpStream, script: &Mutex<VecDeque<String>>, seen: &Mutex<Vec<
         }
         let head = head.to_ascii_lowercase();
         let (_, length) = head.split_once("content-length: ").expect("a length");
-        let length = length
-            .lines()
-            .next()
-            .expect("a line")
-            .parse()
-            .expect("a number");
+        let length = length.lines().next().expect("a line").parse().expect("a number");
         let mut body = vec![0; length];
         reader.read_exact(&mut body).expect("a body");
         let body = String::from_utf8(body).expect("text");
@@ -95,8 +90,7 @@ fn sink(url: &str, waiting_max: usize) -> (WebhookSink, Arc<SinkCounters>) {
 
 fn acknowledged(sink: &mut WebhookSink) -> Vec<u64> {
     let mut positions = Vec::new();
-    sink.acknowledged(&mut |cause| positions.push(cause.position))
-        .expect("alive");
+    sink.acknowledged(&mut |cause| positions.push(cause.position)).expect("alive");
     positions
 }
 
@@ -108,14 +102,8 @@ fn count(counter: &std::sync::atomic::AtomicU64) -> u64 {
 fn a_record_is_one_post_with_its_headers() {
     let server = Server::start(&[]);
     let (mut sink, counters) = sink(&server.url, 10);
-    let headers = [
-        ("ce_id", "a 1é%".to_owned()),
-        ("content-type", "x/y".to_owned()),
-    ];
-    let record = Outgoing {
-        headers: &headers,
-        ..outgoing("a", 7, b"{\"x\":1}")
-    };
+    let headers = [("ce_id", "a 1é%".to_owned()), ("content-type", "x/y".to_owned())];
+    let record = Outgoing { headers: &headers, ..outgoing("a", 7, b"{\"x\":1}") };
     sink.send(&record).expect("taken");
     assert!(sink.flush(LONG));
     assert_eq!(acknowledged(&mut sink), [7]);
@@ -124,15 +112,9 @@ fn a_record_is_one_post_with_its_headers() {
     let head = server.head(0);
     assert!(head.starts_with("post /hook http/1.1\r\n"), "{head}");
     assert!(head.contains("\r\nce-id: a%201%c3%a9%25\r\n"), "{head}");
-    assert!(
-        head.contains("\r\ncontent-type: application/json\r\n"),
-        "{head}"
-    );
+    assert!(head.contains("\r\ncontent-type: application/json\r\n"), "{head}");
     assert!(!head.contains("x/y"), "{head}");
-    assert_eq!(
-        (count(&counters.sent), count(&counters.acknowledged)),
-        (1, 1)
-    );
+    assert_eq!((count(&counters.sent), count(&counters.acknowledged)), (1, 1));
 }
 
 #[test]
@@ -153,8 +135,7 @@ fn what_is_refused_is_counted_and_holds_nobody_up() {
     let server = Server::start(&["400 Bad", "404 None", "301 Moved"]);
     let (mut sink, counters) = sink(&server.url, 10);
     for version in 1..=4 {
-        sink.send(&outgoing(&version.to_string(), version, b"{}"))
-            .expect("taken");
+        sink.send(&outgoing(&version.to_string(), version, b"{}")).expect("taken");
     }
     assert!(sink.flush(LONG));
     assert_eq!(acknowledged(&mut sink), [1, 2, 3, 4]);
@@ -171,8 +152,7 @@ fn an_endpoint_that_is_down_is_waited_for_and_gets_the_newest() {
     let (mut sink, counters) = sink(&format!("http://{address}/hook"), 100);
     for version in 1..=20 {
         let body = format!("a{version}");
-        sink.send(&outgoing("a", version, body.as_bytes()))
-            .expect("taken");
+        sink.send(&outgoing("a", version, body.as_bytes())).expect("taken");
     }
     sink.send(&outgoing("b", 21, b"b")).expect("taken");
     assert!(!sink.flush(Duration::from_millis(100)));
@@ -193,8 +173,7 @@ fn a_record_that_fails_for_ever_does_not_hold_up_the_others() {
     let server = Server::start(&["500 No"; 3]);
     let (mut sink, _) = sink(&server.url, 10);
     for (incident, version) in [("a", 1), ("b", 2), ("c", 3)] {
-        sink.send(&outgoing(incident, version, incident.as_bytes()))
-            .expect("taken");
+        sink.send(&outgoing(incident, version, incident.as_bytes())).expect("taken");
     }
     assert!(sink.flush(LONG));
     assert_eq!(server.bodies().len(), 6);
@@ -210,8 +189,7 @@ fn a_full_sink_waits() {
     thread::spawn(move || {
         for version in 1..=20 {
             let incident = version.to_string();
-            sink.send(&outgoing(&incident, version, b"{}"))
-                .expect("taken");
+            sink.send(&outgoing(&incident, version, b"{}")).expect("taken");
             taken.send(version).expect("heard");
         }
     });

@@ -31,21 +31,13 @@ struct Progress {
 
 impl Commits {
     pub(super) fn new(interval: Duration) -> Self {
-        Self {
-            interval,
-            last: Instant::now(),
-            progress: BTreeMap::new(),
-        }
+        Self { interval, last: Instant::now(), progress: BTreeMap::new() }
     }
 
     /// A partition is ours, and this is committed for it.
     pub(super) fn assigned(&mut self, partition: i32, committed: Option<u64>) {
         let floor = committed.unwrap_or(0);
-        let progress = Progress {
-            floor,
-            wanted: floor,
-            sent: Some(floor),
-        };
+        let progress = Progress { floor, wanted: floor, sent: Some(floor) };
         self.progress.insert(partition, progress);
     }
 
@@ -122,10 +114,7 @@ impl KafkaSource {
         let deadline = Instant::now() + COMMIT_PATIENCE;
         loop {
             let committed = self.consumer.commit(&list, CommitMode::Sync);
-            let code = committed
-                .as_ref()
-                .err()
-                .and_then(KafkaError::rdkafka_error_code);
+            let code = committed.as_ref().err().and_then(KafkaError::rdkafka_error_code);
             let passes = matches!(
                 code,
                 Some(
@@ -159,10 +148,7 @@ mod tests {
     fn offsets(list: Option<TopicPartitionList>) -> Vec<(i32, Offset)> {
         list.map_or_else(Vec::new, |list| {
             let elements = list.elements();
-            elements
-                .iter()
-                .map(|e| (e.partition(), e.offset()))
-                .collect()
+            elements.iter().map(|e| (e.partition(), e.offset())).collect()
         })
     }
 
@@ -172,18 +158,11 @@ mod tests {
         commits.assigned(0, Some(100));
         commits.assigned(1, None);
         commits.want(0, 60);
-        assert_eq!(
-            offsets(commits.due("t").unwrap()),
-            [],
-            "in the replay window"
-        );
+        assert_eq!(offsets(commits.due("t").unwrap()), [], "in the replay window");
         commits.want(0, 130);
         commits.want(0, 120);
         commits.want(7, 5);
-        assert_eq!(
-            offsets(commits.due("t").unwrap()),
-            [(0, Offset::Offset(130))]
-        );
+        assert_eq!(offsets(commits.due("t").unwrap()), [(0, Offset::Offset(130))]);
         assert_eq!(offsets(commits.due("t").unwrap()), []);
         commits.want(1, 1);
         commits.failed();

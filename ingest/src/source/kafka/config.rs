@@ -78,14 +78,9 @@ impl KafkaSourceConfig {
     }
 
     pub(super) fn client(&self) -> Result<ClientConfig, SourceError> {
-        let failed = |why| SourceError {
-            what: self.place(),
-            why,
-        };
+        let failed = |why| SourceError { what: self.place(), why };
         if self.topic.is_empty() || self.topic.starts_with('^') {
-            return Err(failed(
-                "topic must be the name of one topic, not a pattern".to_owned(),
-            ));
+            return Err(failed("topic must be the name of one topic, not a pattern".to_owned()));
         }
         if self.group.is_empty() {
             return Err(failed("group must not be empty".to_owned()));
@@ -105,15 +100,9 @@ impl KafkaSourceConfig {
             ],
             refused: &[
                 ("metadata.broker.list", "use bootstrap_servers"),
-                (
-                    "auto.commit.enable",
-                    "positions are committed by Hypocenter",
-                ),
+                ("auto.commit.enable", "positions are committed by Hypocenter"),
                 ("group.protocol", "only the classic protocol is supported"),
-                (
-                    "group.remote.assignor",
-                    "only the classic protocol is supported",
-                ),
+                ("group.remote.assignor", "only the classic protocol is supported"),
             ],
             defaults: &[
                 ("client.id", "hypocenter"),

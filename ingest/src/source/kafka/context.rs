@@ -70,9 +70,7 @@ impl Context {
     }
 
     fn announced(&self) -> MutexGuard<'_, VecDeque<Rebalance>> {
-        self.announced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,10 +113,7 @@ impl ConsumerContext for Context {
         let rebalance = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(partitions),
             // The flag is reset by the unassign call, so it must be read now.
-            _ => Rebalance::Revoke {
-                partitions,
-                lost: consumer.assignment_lost(),
-            },
+            _ => Rebalance::Revoke { partitions, lost: consumer.assignment_lost() },
         };
         tracing::info!(place = self.journal.place(), ?rebalance, "rebalance");
         self.announced().push_back(rebalance);
@@ -127,10 +122,7 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
             self.commit_failed.store(true, Ordering::Relaxed);
-            self.journal.warn(
-                "commit",
-                &format!("commit failed, will be repeated: {error}"),
-            );
+            self.journal.warn("commit", &format!("commit failed, will be repeated: {error}"));
         }
     }
 }

@@ -81,11 +81,7 @@ impl KafkaSource {
         partitions: TopicPartitionList,
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<bool, SourceError> {
-        let numbers: Vec<i32> = partitions
-            .elements()
-            .iter()
-            .map(|e| e.partition())
-            .collect();
+        let numbers: Vec<i32> = partitions.elements().iter().map(|e| e.partition()).collect();
         let starts = match start::find(&self.consumer, &self.config, &numbers) {
             Ok(starts) => starts,
             Err(NoStart::Never(why)) => return Err(self.failed(why)),
@@ -93,10 +89,7 @@ impl KafkaSource {
                 let text = format!("cannot tell yet where to start, will try again: {error}");
                 self.consumer.context().journal.warn("start", &text);
                 let not_before = Instant::now() + AGAIN;
-                self.arriving = Some(Arriving {
-                    partitions,
-                    not_before,
-                });
+                self.arriving = Some(Arriving { partitions, not_before });
                 return Ok(false);
             }
         };
@@ -116,11 +109,7 @@ impl KafkaSource {
     }
 
     fn own(&mut self, start: Start, each: &mut dyn FnMut(Input<'_>)) {
-        let Start {
-            partition,
-            committed,
-            start,
-        } = start;
+        let Start { partition, committed, start } = start;
         let assignment = Assignment {
             shard: Shard {
                 input: self.config.topic.clone(),
@@ -142,11 +131,7 @@ impl KafkaSource {
             self.commits.want(partition, start);
         }
         each(Input::Assigned(&assignment));
-        let owned = Owned {
-            shard: assignment.shard,
-            next: start,
-            at_end: false,
-        };
+        let owned = Owned { shard: assignment.shard, next: start, at_end: false };
         self.owned.insert(partition, owned);
     }
 
@@ -168,14 +153,9 @@ impl Drop for KafkaSource {
     /// Leaves the group. librdkafka will not close before an announced rebalance is carried out,
     /// so those that are half way are finished here, and later ones in the callback.
     fn drop(&mut self) {
-        let arriving = self
-            .arriving
-            .take()
-            .map(|one| Rebalance::Assign(one.partitions));
-        let leaving = self.leaving.take().map(|partitions| Rebalance::Revoke {
-            partitions,
-            lost: false,
-        });
+        let arriving = self.arriving.take().map(|one| Rebalance::Assign(one.partitions));
+        let leaving =
+            self.leaving.take().map(|partitions| Rebalance::Revoke { partitions, lost: false });
         self.consumer.leave(leaving.into_iter().chain(arriving));
     }
 }
@@ -257,12 +237,8 @@ fn finish(consumer: &BaseConsumer<Context>, half_way: Vec<Rebalance>) {
         // While a group ends, every answer is taken for an unassign.
         if since.elapsed() > GRACE
             && !consumer.closed()
-            && let Some(
-                Rebalance::Assign(list)
-                | Rebalance::Revoke {
-                    partitions: list, ..
-                },
-            ) = owed.pop()
+            && let Some(Rebalance::Assign(list) | Rebalance::Revoke { partitions: list, .. }) =
+                owed.pop()
         {
             done = context::unassign(consumer, &list);
             owed.clear();

@@ -59,10 +59,7 @@ pub(super) fn find(
     let mut starts = Vec::with_capacity(partitions.len());
     for &partition in partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
-        let range = Range {
-            low: unsigned(low),
-            high: unsigned(high),
-        };
+        let range = Range { low: unsigned(low), high: unsigned(high) };
         let committed = committed.get(&partition).copied();
         let start = first_choice(config, consumer.context(), partition, committed, range)?;
         starts.push((start, range));
@@ -119,11 +116,7 @@ fn first_choice(
             )));
         }
     };
-    Ok(Start {
-        partition,
-        committed,
-        start,
-    })
+    Ok(Start { partition, committed, start })
 }
 
 /// Moves the starts of partitions with a committed position back by the replay window.
@@ -132,12 +125,9 @@ fn go_back(
     config: &KafkaSourceConfig,
     starts: &mut [(Start, Range)],
 ) -> Result<(), NoStart> {
-    let resumed = starts
-        .iter()
-        .filter(|(start, range)| start.committed.is_some() && start.start > range.low);
-    let waiting = resumed
-        .clone()
-        .filter(|(one, range)| one.start < range.high);
+    let resumed =
+        starts.iter().filter(|(start, range)| start.committed.is_some() && start.start > range.low);
+    let waiting = resumed.clone().filter(|(one, range)| one.start < range.high);
     let waiting: Vec<Start> = waiting.map(|(start, _)| *start).collect();
     let times = log_times(config, &waiting)?;
     let window = i64::try_from(config.replay_window.as_millis()).unwrap_or(i64::MAX);
@@ -244,9 +234,7 @@ pub(super) fn unsigned(offset: i64) -> u64 {
 /// The wall clock, in milliseconds since the epoch.
 pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -273,9 +261,6 @@ mod tests {
         assert_eq!(start(FirstStart::Error, Some(50)), Ok(50));
         assert_eq!(start(FirstStart::Latest, Some(5)), Ok(10), "retention");
         assert_eq!(start(FirstStart::Latest, Some(90)), Ok(90), "at the end");
-        assert!(
-            start(FirstStart::Latest, Some(91)).is_err(),
-            "recreated topic"
-        );
+        assert!(start(FirstStart::Latest, Some(91)).is_err(), "recreated topic");
     }
 }
