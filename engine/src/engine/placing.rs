@@ -268,7 +268,10 @@ impl Engine {
             return;
         };
         for root in self.turnover.admitted.drain(..) {
-            self.incidents.consider(tenant, root, key);
+            // One that fell out again at once must not push another incident off the list.
+            if !self.turnover.dropped.contains(&root) {
+                self.incidents.consider(tenant, root, key);
+            }
         }
         for root in self.turnover.dropped.drain(..) {
             self.incidents.disregard(tenant, root, key);
