@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders that a path in the text may start with.
-const FOLDERS: [&str; 6] = ["engine/", "ingest/", "bench/", "fixtures/", "scripts/", "docs/"];
+const FOLDERS: [&str; 7] =
+    [".ci/", "engine/", "ingest/", "bench/", "fixtures/", "scripts/", "docs/"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
