@@ -5,6 +5,7 @@ use crate::alerts::{AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, RerankCause};
 use crate::event::AlertEvent;
 use crate::incident::IncidentKey;
+use crate::time::Timestamp;
 
 impl Engine {
     pub(super) fn fire_known(
@@ -18,6 +19,7 @@ impl Engine {
         let Some(alert) = self.alerts.get_mut(key) else {
             return;
         };
+        let earlier = starts_at < alert.starts_at;
         match &mut alert.state {
             State::Firing { until: old, timeout: old_timeout } => {
                 // An explicit end is never shortened by another firing event.
@@ -26,6 +28,9 @@ impl Engine {
                     if until < alert.timer_at {
                         self.arm_alert(key, until);
                     }
+                }
+                if earlier {
+                    self.note_earlier_start(key, starts_at);
                 }
                 self.note_repeat(key, event, decisions);
             }
@@ -46,6 +51,16 @@ impl Engine {
                     place => self.go_on(key, place, event, decisions),
                 }
             }
+        }
+    }
+
+    /// Another replica saw it earlier: the episode keeps its name, the incident its true onset.
+    fn note_earlier_start(&mut self, key: AlertKey, starts_at: Timestamp) {
+        let onset = self.onset(starts_at);
+        if let Some(Place::Member(incident, _)) = self.alerts.get(key).map(|alert| alert.place)
+            && let Some(incident) = self.incidents.get_mut(incident)
+        {
+            incident.onset = incident.onset.min(onset);
         }
     }
 
@@ -135,6 +150,7 @@ impl Engine {
             alert.excess = if seen.excess > alert.excess { seen.excess } else { alert.excess };
         }
         let onset = self.incidents.get(incident).map_or(self.now, |i| i.newest);
+        self.link(&seen);
         self.observe(incident, &seen, member, onset, RerankCause::WorseAlert, decisions);
     }
 

@@ -112,9 +112,8 @@ impl Engine {
             self.suppress(key, episode, by, out);
             return;
         }
-        let oldest = now.minus(times.lateness);
-        self.stats.late += u64::from(episode.starts_at < oldest);
-        let onset = episode.starts_at.clamp(oldest, now);
+        let onset = self.onset(episode.starts_at);
+        self.stats.late += u64::from(episode.starts_at < onset);
         self.link(seen);
         let model = self.world.model();
         self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);
@@ -237,13 +236,15 @@ impl Engine {
         self.observe(into, seen, member, onset, RerankCause::NewAlert, out);
     }
 
+    /// Lists the roots that could explain an observation.
     pub(super) fn link(&mut self, seen: &Observation) {
         let mut links = std::mem::take(&mut self.links);
         self.world.model().links(seen, &mut links);
         self.links = links;
     }
 
-    /// Makes an observation evidence of an incident, and chooses its candidate anew.
+    /// Makes an observation, whose links are at hand, evidence of an incident, and chooses the
+    /// candidate anew.
     pub(super) fn observe(
         &mut self,
         key: IncidentKey,
@@ -253,7 +254,6 @@ impl Engine {
         cause: RerankCause,
         out: &mut Decisions,
     ) {
-        self.link(seen);
         let model = self.world.model();
         let Some(incident) = self.incidents.get_mut(key) else {
             return;

@@ -24,6 +24,11 @@ impl Engine {
         }
     }
 
+    /// An announced start as an onset: neither in the future nor further back than `lateness`.
+    pub(super) fn onset(&self, starts_at: Timestamp) -> Timestamp {
+        starts_at.clamp(self.now.minus(self.world.policy.spec.times.lateness), self.now)
+    }
+
     pub(super) fn end_of(&self, event: &AlertEvent<'_>) -> (Timestamp, bool) {
         match event.ends_at {
             // A firing webhook alert may carry an end that has passed: it fires all the same.

@@ -97,6 +97,25 @@ fn e2_a_replica_label_that_is_not_dropped_makes_two_alerts() {
     );
 }
 
+/// The earliest start of a pair is the onset; the episode keeps the start it was announced with.
+#[test]
+fn e2_a_replica_that_saw_it_earlier_moves_the_onset() {
+    let player = check(
+        "web>shop shop>db",
+        "
+        30 fire DiskFull db prometheus_replica=a
+        32 fire DiskFull db start=5 prometheus_replica=b
+        ",
+        "
+        30 opened #1 DiskFull@db[30]
+        30 published #1 v1 open root=db firing=1/1
+        32 repeated DiskFull@db[30]
+        ",
+    );
+    let view = player.engine.incidents().next().expect("one");
+    assert_eq!(view.opened().since(view.onset()), Span::from_secs(25));
+}
+
 /// Each repeat refreshes the timeout; the incident is over after a quiet time.
 #[test]
 fn e3_an_alert_without_an_end_expires() {
