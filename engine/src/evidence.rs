@@ -164,6 +164,7 @@ impl Incident {
         change(&mut self.symptoms[at]);
         self.add_explained(model, at, audible, |sum, part| sum + part);
         if !was_alerting && self.symptoms[at].is_alerting() {
+            self.alerting += 1;
             let node = self.symptoms[at].entity.node();
             let reach = node.map_or(&[][..], |node| model.walks.reach(node));
             for entry in reach.iter().filter(|r| r.relation == Relation::Below(1)) {

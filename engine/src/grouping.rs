@@ -4,7 +4,8 @@
 use crate::incident::{Incident, IncidentKey};
 use crate::incidents::Incidents;
 use crate::limits::{LIVE_PER_ENTITY_MAX, Limit};
-use crate::model::{Link, Model, Observation};
+use crate::model::{Entity, Link, Model, Observation};
+use crate::policy::Grouping;
 use crate::score::{Score, ln};
 use crate::symbol::Symbol;
 use crate::time::{Span, Timestamp};
@@ -15,6 +16,8 @@ pub(crate) struct Match {
     pub(crate) incident: IncidentKey,
     /// Log-likelihood ratio of "one root for both" against "two roots", with the decay in time.
     pub(crate) ratio: Score,
+    /// The decay in time alone.
+    near: Score,
     order: u64,
     limit: Option<Limit>,
 }
@@ -40,6 +43,7 @@ impl Matches {
         onset: Timestamp,
     ) {
         self.begin(incidents.slots());
+        let spec = &model.policy.spec;
         let alone = links.iter().map(|l| l.weight + l.prior).max().unwrap_or_default();
         for link in links {
             for &key in incidents.considering(tenant, link.root) {
@@ -50,10 +54,10 @@ impl Matches {
                     continue;
                 };
                 let behind = root.likelihood - incident.hypotheses.best_likelihood();
-                self.note(incident, behind + link.weight - alone);
+                let ratio = behind + link.weight - alone;
+                self.note(incident, link.root, ratio, onset, &spec.grouping);
             }
         }
-        let spec = &model.policy.spec;
         let limits = (spec.limits.members_max, spec.times.max_duration);
         for found in &mut self.list {
             let Some(incident) = incidents.get(found.incident) else {
@@ -66,9 +70,8 @@ impl Matches {
             {
                 // The entity is a member already, or the labels that the policy groups by are
                 // those of a member: never worse than a root of its own.
-                found.ratio = found.ratio.max(Score::ZERO);
+                found.ratio = found.ratio.max(found.near);
             }
-            found.ratio += nearness(incident.gap(onset), spec.grouping.window);
             found.limit = incident.refuses(onset, limits);
         }
         self.list.retain(|m| m.ratio >= model.policy.logs.join_ratio);
@@ -86,17 +89,29 @@ impl Matches {
         }
     }
 
-    /// Keeps the best ratio of each incident.
-    fn note(&mut self, incident: &Incident, ratio: Score) {
+    /// Keeps the best ratio of each incident, with its decay in time.
+    fn note(
+        &mut self,
+        incident: &Incident,
+        root: Entity,
+        ratio: Score,
+        onset: Timestamp,
+        grouping: &Grouping,
+    ) {
+        let gap = incident.gap(onset);
         let met = &mut self.met[incident.key.slot as usize];
-        if met.0 == self.round {
-            let found = &mut self.list[met.1 as usize];
-            found.ratio = found.ratio.max(ratio);
-        } else {
+        if met.0 != self.round {
             *met = (self.round, self.list.len() as u32);
             let (incident, order) = (incident.key, incident.order);
-            self.list.push(Match { incident, ratio, order, limit: None });
+            let near = nearness(gap, grouping.window);
+            self.list.push(Match { incident, ratio: Score::WORST, near, order, limit: None });
         }
+        let found = &mut self.list[met.1 as usize];
+        let near = match incident.stands_on(root, grouping.standing_entities) {
+            true => nearness(gap, grouping.standing_window),
+            false => found.near,
+        };
+        found.ratio = found.ratio.max(ratio + near);
     }
 
     /// The incident to join; otherwise the limit that refused the best one.

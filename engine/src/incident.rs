@@ -94,6 +94,8 @@ pub(crate) struct Incident {
     pub(crate) reranked_at: Timestamp,
     pub(crate) rerank_cause: Option<RerankCause>,
     pub(crate) firing: u32,
+    /// Entities that alert in it.
+    pub(crate) alerting: u32,
     /// When the last member stopped firing.
     pub(crate) quiet_since: Timestamp,
     pub(crate) first_seq: Seq,
@@ -144,6 +146,7 @@ impl Incident {
             reranked_at: now,
             rerank_cause: None,
             firing: 0,
+            alerting: 0,
             quiet_since: now,
             first_seq: seq,
             last_seq: seq,
@@ -200,12 +203,33 @@ impl Incident {
         settled.min(resolved)
     }
 
+    /// Whether the incident stands on this root: it is the candidate, it still fires, and the
+    /// incident is large enough not to be chance.
+    pub(crate) fn stands_on(&self, root: Entity, entities_min: u32) -> bool {
+        self.candidate == Some(root)
+            && self.alerting >= entities_min
+            && self.symptom(root).is_some_and(|symptom| symptom.firing > 0)
+    }
+
+    /// Notes that a member fires, for the first time or again.
+    pub(crate) fn note_firing(&mut self, member: u32) {
+        let member = &mut self.members[member as usize];
+        member.firing = true;
+        let entity = member.subject.entity;
+        self.firing += 1;
+        let at = self.symptom_at(entity);
+        self.symptoms[at].firing += 1;
+    }
+
     /// Notes that a member stopped firing.
     pub(crate) fn note_quiet(&mut self, member: u32, now: Timestamp) {
         let member = &mut self.members[member as usize];
         assert!(member.firing, "a member stops firing once");
         member.firing = false;
+        let entity = member.subject.entity;
         self.firing -= 1;
+        let at = self.symptom_at(entity);
+        self.symptoms[at].firing -= 1;
         self.quiet_since = self.quiet_since.max(now);
     }
 

@@ -183,6 +183,12 @@ pub struct Grouping {
     pub join_ratio: f64,
     /// The ratio falls to zero, linearly, this long after the incident's last new evidence.
     pub window: Span,
+    /// The same for what depends on the candidate of an incident that stands: its cause still
+    /// fires, and it explains at least `standing_entities`. Real incidents develop over minutes,
+    /// and a cause that goes on goes on causing.
+    pub standing_window: Span,
+    /// Alerting entities from which on an incident stands.
+    pub standing_entities: u32,
     /// Bound of what an entity's own alerts may claim, either way, in nats.
     pub claim_max: f64,
     /// Onsets within the flap window from which on an alert is flapping.
@@ -202,6 +208,8 @@ impl Default for Grouping {
             leak: 0.02,
             join_ratio: 0.30,
             window: Span::from_secs(80),
+            standing_window: Span::from_secs(600),
+            standing_entities: 4,
             claim_max: 4.0,
             flap_onsets: 3,
             fallback_weight: 0.8,

@@ -27,6 +27,8 @@ pub(crate) struct Symptom {
     pub(crate) claims: Score,
     /// How much it counts as a symptom of a root elsewhere.
     pub(crate) pull: Score,
+    /// Members on this entity that fire now.
+    pub(crate) firing: u32,
 }
 
 /// The strongest alert of an entity as evidence against itself.
@@ -63,6 +65,7 @@ impl Symptom {
             rules: Vec::new(),
             claims: Score::ZERO,
             pull: Score::ZERO,
+            firing: 0,
         }
     }
 
@@ -140,6 +143,7 @@ impl Symptom {
             self.strengths[edge] = self.strengths[edge].max(self.edge_strength(model));
         }
         self.pull = self.pull.max(other.pull);
+        self.firing += other.firing;
     }
 
     /// A slow service is slow for all its callers: the worst edge, as far as the callers agree.

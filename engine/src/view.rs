@@ -402,7 +402,7 @@ impl<'a> IncidentView<'a> {
     /// How many entities alert in it.
     #[must_use]
     pub fn entities(&self) -> usize {
-        self.incident.symptoms.iter().filter(|s| s.is_alerting()).count()
+        self.incident.alerting as usize
     }
 
     /// The top-most alerting entities, on which no other alerting member depends: where users

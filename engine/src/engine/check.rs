@@ -118,9 +118,15 @@ impl Engine {
             "{id}: members are bounded"
         );
         assert_eq!(incident.by_entity.len(), incident.symptoms.len(), "{id}");
+        let alerting = incident.symptoms.iter().filter(|s| s.is_alerting()).count();
+        assert_eq!(incident.alerting as usize, alerting, "{id} counts entities");
         for (at, symptom) in incident.symptoms.iter().enumerate() {
             assert_eq!(incident.by_entity.get(&symptom.entity), Some(&(at as u32)));
             symptom.check(members);
+            let here =
+                |m: &&crate::incident::Member| m.firing && m.subject.entity == symptom.entity;
+            let fires = incident.members.iter().filter(here).count();
+            assert!(incident.phase.is_final() || symptom.firing as usize == fires, "{id}: firing");
         }
     }
 

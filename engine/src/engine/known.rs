@@ -156,8 +156,7 @@ impl Engine {
 
     pub(super) fn member_fires_again(&mut self, key: IncidentKey, member: u32) {
         if let Some(incident) = self.incidents.get_mut(key) {
-            incident.members[member as usize].firing = true;
-            incident.firing += 1;
+            incident.note_firing(member);
         }
     }
 }

@@ -216,19 +216,18 @@ impl Engine {
         let member = match alert.place {
             Place::Member(before, member) if before == into => {
                 incident.flaps += 1;
-                let known = &mut incident.members[member as usize];
-                (known.episode, known.firing) = (episode, true);
+                incident.members[member as usize].episode = episode;
                 member
             }
             _ => {
                 seen.subject.hold(&mut self.world.symbols);
                 let subject = seen.subject;
-                incident.members.push(Member { alert: key, episode, subject, firing: true });
+                incident.members.push(Member { alert: key, episode, subject, firing: false });
                 (incident.members.len() - 1) as u32
             }
         };
         alert.place = Place::Member(into, member);
-        incident.firing += 1;
+        incident.note_firing(member);
         incident.events += 1;
         incident.onset = incident.onset.min(onset);
         self.stats.placed += 1;

@@ -110,6 +110,7 @@ fn times(spec: &PolicySpec, check: &mut Check) {
         ("times.flap_hold", t.flap_hold),
         ("times.chronic_after", t.chronic_after),
         ("grouping.window", spec.grouping.window),
+        ("grouping.standing_window", spec.grouping.standing_window),
     ] {
         let secs = span.as_secs_f64();
         let ok = secs > 0.0 && secs <= MONTH_SECS;

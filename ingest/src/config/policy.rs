@@ -159,6 +159,8 @@ fn grouping(s: &mut Section<'_, '_>, g: &mut Grouping) {
     s.float("leak", &mut g.leak);
     s.float("join_ratio", &mut g.join_ratio);
     span(s, "window", &mut g.window);
+    span(s, "standing_window", &mut g.standing_window);
+    s.whole("standing_entities", 0..=u32::MAX, &mut g.standing_entities);
     s.float("claim_max", &mut g.claim_max);
     s.whole("flap_onsets", 0..=u8::MAX, &mut g.flap_onsets);
     s.float("fallback_weight", &mut g.fallback_weight);
