@@ -4,7 +4,7 @@
 use crate::incident::{Incident, IncidentKey};
 use crate::incidents::Incidents;
 use crate::limits::{LIVE_PER_ENTITY_MAX, Limit};
-use crate::model::{Entity, Link, Model, Observation};
+use crate::model::{Link, Model, Observation};
 use crate::policy::Grouping;
 use crate::score::{Score, ln};
 use crate::symbol::Symbol;
@@ -16,8 +16,9 @@ pub(crate) struct Match {
     pub(crate) incident: IncidentKey,
     /// Log-likelihood ratio of "one root for both" against "two roots", with the decay in time.
     pub(crate) ratio: Score,
-    /// The decay in time alone.
+    /// The decay in time alone, and the one for what an incident stands on.
     near: Score,
+    near_standing: Score,
     order: u64,
     limit: Option<Limit>,
 }
@@ -50,12 +51,18 @@ impl Matches {
                 let Some(incident) = incidents.get(key) else {
                     continue;
                 };
-                let Some(root) = incident.hypotheses.get(link.root) else {
+                let at = self.meet(incident, onset, &spec.grouping);
+                let found = &mut self.list[at];
+                let stands = incident.stands_on(link.root, spec.grouping.standing_entities);
+                let near = if stands { found.near_standing } else { found.near };
+                if near == Score::WORST {
+                    // Too long ago, which most incidents on a busy entity are.
                     continue;
-                };
-                let behind = root.likelihood - incident.hypotheses.best_likelihood();
-                let ratio = behind + link.weight - alone;
-                self.note(incident, link.root, ratio, onset, &spec.grouping);
+                }
+                if let Some(root) = incident.hypotheses.get(link.root) {
+                    let behind = root.likelihood - incident.hypotheses.best_likelihood();
+                    found.ratio = found.ratio.max(behind + link.weight - alone + near);
+                }
             }
         }
         let limits = (spec.limits.members_max, spec.times.max_duration);
@@ -89,29 +96,22 @@ impl Matches {
         }
     }
 
-    /// Keeps the best ratio of each incident, with its decay in time.
-    fn note(
-        &mut self,
-        incident: &Incident,
-        root: Entity,
-        ratio: Score,
-        onset: Timestamp,
-        grouping: &Grouping,
-    ) {
-        let gap = incident.gap(onset);
+    /// Where in the list an incident is, which is put there when it is met first.
+    fn meet(&mut self, incident: &Incident, onset: Timestamp, grouping: &Grouping) -> usize {
         let met = &mut self.met[incident.key.slot as usize];
         if met.0 != self.round {
             *met = (self.round, self.list.len() as u32);
-            let (incident, order) = (incident.key, incident.order);
-            let near = nearness(gap, grouping.window);
-            self.list.push(Match { incident, ratio: Score::WORST, near, order, limit: None });
+            let gap = incident.gap(onset);
+            self.list.push(Match {
+                incident: incident.key,
+                ratio: Score::WORST,
+                near: nearness(gap, grouping.window),
+                near_standing: nearness(gap, grouping.standing_window),
+                order: incident.order,
+                limit: None,
+            });
         }
-        let found = &mut self.list[met.1 as usize];
-        let near = match incident.stands_on(root, grouping.standing_entities) {
-            true => nearness(gap, grouping.standing_window),
-            false => found.near,
-        };
-        found.ratio = found.ratio.max(ratio + near);
+        met.1 as usize
     }
 
     /// The incident to join; otherwise the limit that refused the best one.

@@ -21,7 +21,7 @@ impl Score {
     /// The nearest score; not-a-number becomes zero.
     #[must_use]
     pub fn from_f64(value: f64) -> Self {
-        Self((value * 1e6).round() as i64)
+        Self(nearest(value * 1e6))
     }
 
     /// As a floating-point number, exact for every score that occurs.
@@ -45,8 +45,14 @@ impl Score {
     /// This score times a factor, rounded to the nearest millionth.
     #[must_use]
     pub fn times(self, factor: f64) -> Self {
-        Self((self.0 as f64 * factor).round() as i64)
+        Self(nearest(self.0 as f64 * factor))
     }
+}
+
+/// The nearest integer, halves away from zero. Not `round`: that is a call into software where the
+/// processor is not known to have it.
+fn nearest(value: f64) -> i64 {
+    (value + 0.5_f64.copysign(value)) as i64
 }
 
 impl Add for Score {
