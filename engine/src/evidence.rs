@@ -61,6 +61,7 @@ impl Incident {
         onset: Timestamp,
         turnover: &mut Turnover,
     ) {
+        self.hypotheses.reserve(links.len());
         for link in links {
             if self.hypotheses.get(link.root).is_none() {
                 self.admit(model, link.root, (link.prior, link.prior), link.nameable);
@@ -114,9 +115,11 @@ impl Incident {
     /// What a root explains of all symptoms above it, and how many direct dependents complain:
     /// the figures that [`Hypothesis`] keeps up to date by differences.
     pub(crate) fn figures(&self, model: Model<'_>, entity: Entity) -> (Score, u32) {
+        let (mut explained, mut complaining) = (Score::ZERO, 0);
+        if self.alerting == 0 {
+            return (explained, complaining);
+        }
         let own = self.symptom(entity);
-        let mut explained = Score::ZERO;
-        let mut complaining = 0;
         for (at, hops) in self.symptoms_above(model, entity) {
             explained += self.symptoms[at].explained_by(model, own, hops);
             complaining += u32::from(hops == 1);

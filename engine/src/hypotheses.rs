@@ -60,6 +60,14 @@ impl Hypotheses {
         self.best
     }
 
+    /// Makes room for the first roots at once.
+    pub(crate) fn reserve(&mut self, roots: usize) {
+        if self.list.is_empty() {
+            self.entities.reserve_exact(roots);
+            self.list.reserve_exact(roots);
+        }
+    }
+
     pub(crate) fn push(&mut self, hypothesis: Hypothesis) {
         self.entities.push(hypothesis.entity);
         self.list.push(hypothesis);

@@ -14,9 +14,43 @@ pub(crate) struct Incidents {
     free: Vec<u32>,
     by_id: Map<IncidentId, IncidentKey>,
     /// Live incidents by the roots they consider; the newest last.
-    considering: Map<(Symbol, Entity), Vec<IncidentKey>>,
+    considering: Map<(Symbol, Entity), Newest>,
     live: u32,
     next_order: u64,
+}
+
+/// The newest incidents that consider one root, the oldest of them first. In place: there is one
+/// of these for every root of every incident.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    keys: [IncidentKey; LIVE_PER_ENTITY_MAX],
+    len: usize,
+}
+
+impl Newest {
+    fn of(key: IncidentKey) -> Self {
+        Self { keys: [key; LIVE_PER_ENTITY_MAX], len: 1 }
+    }
+
+    fn as_slice(&self) -> &[IncidentKey] {
+        &self.keys[..self.len]
+    }
+
+    fn push(&mut self, key: IncidentKey) {
+        if self.len == LIVE_PER_ENTITY_MAX {
+            self.keys.rotate_left(1);
+            self.len -= 1;
+        }
+        self.keys[self.len] = key;
+        self.len += 1;
+    }
+
+    fn remove(&mut self, key: IncidentKey) {
+        if let Some(at) = self.as_slice().iter().position(|&k| k == key) {
+            self.keys[at..self.len].rotate_left(1);
+            self.len -= 1;
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -103,24 +137,23 @@ impl Incidents {
 
     /// The live incidents that consider `root` for a tenant.
     pub(crate) fn considering(&self, tenant: Symbol, root: Entity) -> &[IncidentKey] {
-        self.considering.get(&(tenant, root)).map_or(&[], Vec::as_slice)
+        self.considering.get(&(tenant, root)).map_or(&[], Newest::as_slice)
     }
 
     /// Notes that an incident considers `root`. The oldest one beyond the maximum is forgotten
     /// here: it goes on, but this root no longer leads new alerts to it.
     pub(crate) fn consider(&mut self, tenant: Symbol, root: Entity, key: IncidentKey) {
-        let list = self.considering.entry_or((tenant, root), Vec::new);
-        list.push(key);
-        if list.len() > LIVE_PER_ENTITY_MAX {
-            list.remove(0);
+        match self.considering.get_mut(&(tenant, root)) {
+            Some(newest) => newest.push(key),
+            None => drop(self.considering.insert((tenant, root), Newest::of(key))),
         }
     }
 
     /// Notes that an incident no longer considers `root`.
     pub(crate) fn disregard(&mut self, tenant: Symbol, root: Entity, key: IncidentKey) {
-        if let Some(list) = self.considering.get_mut(&(tenant, root)) {
-            list.retain(|&k| k != key);
-            if list.is_empty() {
+        if let Some(newest) = self.considering.get_mut(&(tenant, root)) {
+            newest.remove(key);
+            if newest.len == 0 {
                 self.considering.remove(&(tenant, root));
             }
         }
