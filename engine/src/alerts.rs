@@ -71,6 +71,12 @@ impl Alert {
         matches!(self.state, State::Firing { .. })
     }
 
+    /// When a flapping alert, if it goes on firing, is steady enough to be placed after all.
+    pub(crate) fn steady_at(&self, steady: Span) -> Option<Timestamp> {
+        let flaps = self.is_firing() && self.place == Place::Suppressed(Suppressor::Flapping);
+        self.onsets.back().filter(|_| flaps).map(|onset| onset.plus(steady))
+    }
+
     /// Notes an onset. Whether the alert is flapping now.
     pub(crate) fn note_onset(
         &mut self,

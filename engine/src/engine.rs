@@ -109,6 +109,7 @@ impl Engine {
         }
         self.now = self.now.max(now);
         self.begin_step(self.now);
+        self.prune_timers();
         self.seq = seq;
         self.stats.events += 1;
         let hash = self.alerts.hash(event.labels.pairs(), &self.world.policy.spec.labels.replica);
@@ -246,6 +247,16 @@ impl Engine {
                 self.world.symbols.release(incident.tenant);
             }
         }
+    }
+
+    /// Keeps the table of deadlines as short as the tables of those who wait.
+    fn prune_timers(&mut self) {
+        let (alerts, incidents) = (&self.alerts, &self.incidents);
+        let owners = alerts.len() as usize + incidents.len() as usize;
+        self.timers.prune(owners, |at, owner| match owner {
+            Owner::Alert(key) => alerts.get(key).is_some_and(|alert| alert.timer_at == at),
+            Owner::Incident(key) => incidents.get(key).is_some_and(|i| i.timer_at == at),
+        });
     }
 
     /// Notes that an incident has changed in a way that its readers must hear of.

@@ -143,6 +143,8 @@ pub struct Times {
     pub flap_window: Span,
     /// A flapping alert is suppressed for this long, and half as long again at each onset.
     pub flap_hold: Span,
+    /// A flapping alert that fires for this long without a break is placed after all.
+    pub flap_steady: Span,
     /// An alert that has fired for longer than this when first seen is part of the scenery.
     pub chronic_after: Span,
 }
@@ -159,6 +161,7 @@ impl Default for Times {
             max_duration: Span::from_secs(900),
             flap_window: Span::from_secs(900),
             flap_hold: Span::from_secs(3600),
+            flap_steady: Span::from_secs(300),
             chronic_after: Span::from_secs(600),
         }
     }

@@ -21,6 +21,8 @@ pub struct Stats {
     /// Of these: left out because a table was full.
     pub shed: u64,
 
+    /// Flapping alerts that were placed after all, because they went on firing.
+    pub steadied: u64,
     /// Alerts that ended because nothing more was heard of them.
     pub expired: u64,
     /// Incidents opened.
@@ -66,6 +68,7 @@ impl Stats {
             (&mut self.resolves_unknown, other.resolves_unknown),
             (&mut self.placed, other.placed),
             (&mut self.shed, other.shed),
+            (&mut self.steadied, other.steadied),
             (&mut self.expired, other.expired),
             (&mut self.opened, other.opened),
             (&mut self.merged, other.merged),

@@ -74,6 +74,14 @@ impl Timers {
         at == Timestamp::MAX || self.heap.iter().any(is)
     }
 
+    /// Drops the deadlines that nobody waits for any more, once they outnumber the others: an end
+    /// in a hundred years, of an alert that was resolved long ago, would stay for as long.
+    pub(crate) fn prune(&mut self, owners: usize, waits: impl Fn(Timestamp, Owner) -> bool) {
+        if self.heap.len() > 64 + 4 * owners {
+            self.heap.retain(|Reverse(entry)| waits(entry.at, entry.owner));
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }

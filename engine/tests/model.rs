@@ -250,7 +250,11 @@ fn identity_and_episodes_follow_the_model() {
         ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[3; 32]);
     let result = TestRunner::new_with_rng(config, rng).run(&events(), |events| {
-        let policy = policy(|spec| spec.times.flap_hold = Span::from_millis(FLAP_HOLD as u64));
+        // That a steady flapper is placed after all is left to the stories.
+        let policy = policy(|spec| {
+            spec.times.flap_hold = Span::from_millis(FLAP_HOLD as u64);
+            spec.times.flap_steady = Span::from_secs(30 * 86_400);
+        });
         let mut engine = Engine::new(policy.clone(), graph("a>b b>c"), "test/0", HashSeed(5));
         let mut model = Model::default();
         let mut decisions = Decisions::new();

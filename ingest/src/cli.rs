@@ -19,7 +19,7 @@ Exit codes:
   1    failed while running
   2    wrong use of the command line
   3    a configuration, topology or recording is invalid
-  5    an input is unavailable
+  5    an input or output is unavailable at the start, or an input cannot go on
   130  interrupted
 
 Data goes to standard output, everything else to standard error. Without --config.file every

@@ -1,6 +1,6 @@
 //! The wall clock, and what it says of log time. Nothing below this layer can read a clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use hypocenter_engine::{Span, Timestamp};
 
@@ -10,6 +10,27 @@ pub fn wall() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
+
+/// Notices when the wall clock is set: what was learned from it is void then.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StepWatch {
+    last: Option<(Timestamp, Instant)>,
+}
+
+impl StepWatch {
+    /// Whether the wall clock has moved otherwise than time itself since the last call.
+    pub fn has_stepped(&mut self, wall: Timestamp, monotonic: Instant) -> bool {
+        let last = self.last.replace((wall, monotonic));
+        last.is_some_and(|(wall_before, before)| {
+            let passed = monotonic.saturating_duration_since(before).as_nanos();
+            let shown = i128::from(wall.as_nanos()) - i128::from(wall_before.as_nanos());
+            (shown - i128::try_from(passed).unwrap_or(i128::MAX)).abs() > STEP_NANOS
+        })
+    }
+}
+
+/// A difference between two clocks that no slewing explains between two looks.
+const STEP_NANOS: i128 = 1_000_000_000;
 
 /// How far an idle tick stays behind: a record stamped before the tick has this long to arrive.
 const SLACK: Span = Span::from_millis(500);
@@ -43,6 +64,18 @@ impl LogClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_is_noticed() {
+        let (ms, start) = (Timestamp::from_millis, Instant::now());
+        let later = |secs| start + std::time::Duration::from_secs(secs);
+        let mut watch = StepWatch::default();
+        assert!(!watch.has_stepped(ms(0), start));
+        assert!(!watch.has_stepped(ms(10_100), later(10)), "slewed");
+        assert!(watch.has_stepped(ms(3_620_000), later(20)), "an hour ahead");
+        assert!(!watch.has_stepped(ms(3_630_000), later(30)));
+        assert!(watch.has_stepped(ms(40_000), later(40)), "and back");
+    }
 
     #[test]
     fn log_time_follows_the_promptest_record() {

@@ -21,6 +21,8 @@ use crate::topology_file::TopologyFile;
 pub enum Exit {
     /// Something failed while running.
     Runtime = 1,
+    /// The command line asks for what cannot be meant.
+    Usage = 2,
     /// A configuration, topology or recording is invalid.
     Invalid = 3,
     /// An input is unavailable.

@@ -159,7 +159,7 @@ pub(crate) fn hint(code: RDKafkaErrorCode) -> &'static str {
     use RDKafkaErrorCode as Code;
     match code {
         Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve => {
-            "; check bootstrap_servers, the network, and whether the brokers run"
+            "; check brokers, the network, and whether the brokers run"
         }
         Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL => {
             "; check security.protocol, the sasl.* and the ssl.* properties"
@@ -214,8 +214,8 @@ pub(crate) fn await_topic<C: ClientContext>(
     Err(match missing {
         Some(code) => format!("the topic was not usable within {timeout:?}: {code}{}", hint(code)),
         None => format!(
-            "no broker answered within {timeout:?} ({}){}",
-            journal.last_error().unwrap_or_else(|| "no error reported".to_owned()),
+            "no broker answered within {timeout:?}{}{}",
+            journal.last_error().map_or_else(String::new, |error| format!(" ({error})")),
             hint(RDKafkaErrorCode::AllBrokersDown)
         ),
     })

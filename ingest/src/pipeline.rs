@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hypocenter_engine::Stats;
 use tracing::{info, warn};
 
-use crate::clock;
+use crate::clock::{self, StepWatch};
 use crate::metrics::{Metrics, ShardSnapshot};
 use crate::outbox::Outbox;
 use crate::shard::{Setup, ShardRunner};
@@ -32,7 +32,7 @@ pub enum PipelineError {
     Sink(#[from] SinkError),
     /// Outputs did not arrive in time; their inputs are not committed and will be read again.
     #[error(
-        "leaving: {outstanding} outputs were not acknowledged within {seconds} s; their inputs are not committed and are read again at the next start"
+        "leaving: {outstanding} outputs were not acknowledged within {seconds} s; a Kafka input is not committed past them and is read again at the next start, any other must be given again"
     )]
     Drain {
         /// How many.
@@ -51,6 +51,7 @@ pub struct Pipeline {
     /// Counters of shards that are gone.
     past: Stats,
     given_up: Vec<Shard>,
+    steps: StepWatch,
 }
 
 impl Pipeline {
@@ -64,6 +65,7 @@ impl Pipeline {
             metrics,
             past: Stats::default(),
             given_up: Vec::new(),
+            steps: StepWatch::default(),
         }
     }
 
@@ -140,6 +142,10 @@ impl Pipeline {
 
     fn tick(&mut self) {
         let now = clock::wall();
+        if self.steps.has_stepped(now, Instant::now()) {
+            warn!("the wall clock was set: idle partitions wait for a record to tell the time");
+            self.shards.values_mut().for_each(ShardRunner::clock_stepped);
+        }
         for runner in self.shards.values_mut() {
             runner.tick(now, &mut self.outbox);
         }

@@ -91,6 +91,8 @@ struct Lane {
     quiet_before: u64,
     position: u64,
     now: Timestamp,
+    /// Events without a log time, whose own times had to serve.
+    untimed: u64,
     rejected: u64,
     offsets: Offsets,
 }
@@ -109,6 +111,7 @@ impl ShardRunner {
             quiet_before,
             position: 0,
             now: Timestamp::MIN,
+            untimed: 0,
             rejected: 0,
             offsets: Offsets::default(),
         };
@@ -139,6 +142,12 @@ impl ShardRunner {
         (self.lane.now > Timestamp::MIN).then_some(self.lane.now)
     }
 
+    /// Events of recordings that do not say when they were received.
+    #[must_use]
+    pub fn untimed(&self) -> u64 {
+        self.lane.untimed
+    }
+
     /// Records and single alerts that could not be read.
     #[must_use]
     pub fn rejected(&self) -> u64 {
@@ -153,6 +162,11 @@ impl ShardRunner {
     /// Notes that no record is waiting: time may pass.
     pub fn caught_up(&mut self) {
         self.lane.caught_up = true;
+    }
+
+    /// The wall clock was set: log time is unknown until the next record says what it is.
+    pub fn clock_stepped(&mut self) {
+        self.lane.clock = LogClock::default();
     }
 
     /// Lets time pass in an idle shard, as far as log time has surely come by wall time `now`.
@@ -210,6 +224,7 @@ impl Lane {
         let event = &decoded.event;
         // Log time; a recording's own; or, for bare alerts in a file, the alert's latest claim.
         let claimed = || event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
+        self.untimed += u64::from(record.time.is_none() && decoded.received_at.is_none());
         let time = record
             .time
             .or(decoded.received_at)

@@ -184,6 +184,43 @@ fn the_end_of_input_drains_and_ends() {
     assert!(daemon.child.wait().unwrap().success());
 }
 
+#[test]
+fn a_reader_of_standard_output_that_leaves_ends_the_daemon() {
+    let alert = firing("orders");
+    let script = format!("echo '{alert}'; sleep 1; echo '{}'; sleep 30", firing("billing"));
+    let output = Command::new("bash")
+        .args([
+            "-c",
+            "(eval \"$1\") | \"$2\" run --web.listen-address 127.0.0.1:0 | head -n 1; \
+                      echo ${PIPESTATUS[1]} >&2",
+            "-",
+            &script,
+        ])
+        .arg(env!("CARGO_BIN_EXE_hypocenter"))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("its reader has gone"), "{stderr}");
+    assert!(stderr.ends_with("1\n"), "exit 1: {stderr}");
+}
+
+#[test]
+fn a_replay_never_writes_over_what_it_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("alerts.jsonl");
+    std::fs::write(&file, firing("orders")).unwrap();
+    for flag in ["--output", "--members"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_hypocenter"))
+            .arg("replay")
+            .args([&file, std::path::Path::new(flag), &dir.path().join(".").join("alerts.jsonl")])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains("would overwrite"), "{flag}");
+        assert!(std::fs::read_to_string(&file).unwrap().contains("orders"), "{flag}");
+    }
+}
+
 /// What is wrong, where, and how to mend it; and the exit code.
 #[test]
 fn what_cannot_be_started_says_why() {

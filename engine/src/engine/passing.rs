@@ -21,7 +21,14 @@ impl Engine {
                 self.stats.expired += 1;
                 self.end_episode(key, until, true, out);
             }
-            State::Firing { until, .. } => self.arm_alert(key, until),
+            State::Firing { until, .. } => {
+                match alert.steady_at(self.world.policy.spec.times.flap_steady) {
+                    Some(steady) if steady <= at => self.place_steady(key, out),
+                    Some(steady) => self.arm_alert(key, steady),
+                    None => {}
+                }
+                self.arm_alert(key, until);
+            }
             State::Resolved { .. } => {
                 let forget = self.forget_at(key);
                 if forget <= at { self.forget(key) } else { self.arm_alert(key, forget) }

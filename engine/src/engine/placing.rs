@@ -93,7 +93,7 @@ impl Engine {
             return;
         };
         let flapping = alert.note_onset(now, times.flap_window, onsets, times.flap_hold);
-        let (episode, tenant, before) = (alert.episode(), alert.tenant, alert.place);
+        let (episode, before) = (alert.episode(), alert.place);
         let by = if seen.subject.kind == Kind::Meta {
             Some(Suppressor::Meta)
         } else if chronic {
@@ -112,8 +112,18 @@ impl Engine {
             self.suppress(key, episode, by, out);
             return;
         }
-        let onset = self.onset(episode.starts_at);
-        self.stats.late += u64::from(episode.starts_at < onset);
+        self.stats.late += u64::from(episode.starts_at < self.onset(episode.starts_at));
+        self.assign(key, seen, out);
+        let placed = self.alerts.get(key).map(|alert| alert.place);
+        self.stats.placed += u64::from(matches!(placed, Some(Place::Member(..))));
+    }
+
+    /// Puts an alert into the incident that explains it, or into one of its own.
+    fn assign(&mut self, key: AlertKey, seen: &Observation, out: &mut Decisions) {
+        let Some(alert) = self.alerts.get(key) else {
+            return;
+        };
+        let (tenant, onset) = (alert.tenant, self.onset(alert.starts_at));
         self.link(seen);
         let model = self.world.model();
         self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);
@@ -121,6 +131,19 @@ impl Engine {
             Ok(incident) => self.join(key, incident, seen, onset, out),
             Err(refused) => self.open(key, seen, onset, refused, out),
         }
+    }
+
+    /// Places a flapping alert that has fired without a break for so long that it is not flapping.
+    pub(super) fn place_steady(&mut self, key: AlertKey, out: &mut Decisions) {
+        if self.incidents.len() >= self.world.policy.spec.limits.incidents_max {
+            return;
+        }
+        let Some(alert) = self.alerts.get(key) else {
+            return;
+        };
+        let Alert { subject, strength, excess, .. } = *alert;
+        self.stats.steadied += 1;
+        self.assign(key, &Observation { subject, strength, excess }, out);
     }
 
     pub(super) fn suppress(
@@ -135,6 +158,10 @@ impl Engine {
             alert.place = Place::Suppressed(by);
         }
         out.push(Decision::Suppressed { alert, by });
+        let steady = self.world.policy.spec.times.flap_steady;
+        if let Some(at) = self.alerts.get(key).and_then(|alert| alert.steady_at(steady)) {
+            self.arm_alert(key, at);
+        }
     }
 
     pub(super) fn open(
@@ -230,7 +257,6 @@ impl Engine {
         incident.note_firing(member);
         incident.events += 1;
         incident.onset = incident.onset.min(onset);
-        self.stats.placed += 1;
         self.touch(into);
         self.observe(into, seen, member, onset, RerankCause::NewAlert, out);
     }

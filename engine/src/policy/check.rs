@@ -108,6 +108,7 @@ fn times(spec: &PolicySpec, check: &mut Check) {
         ("times.max_duration", t.max_duration),
         ("times.flap_window", t.flap_window),
         ("times.flap_hold", t.flap_hold),
+        ("times.flap_steady", t.flap_steady),
         ("times.chronic_after", t.chronic_after),
         ("grouping.window", spec.grouping.window),
         ("grouping.standing_window", spec.grouping.standing_window),

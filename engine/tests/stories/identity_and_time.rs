@@ -470,10 +470,10 @@ fn e7_what_is_due_is_decided_as_of_its_deadline() {
     assert_eq!(records(&player), records(&late));
 }
 
-/// A known limit: a suppressed episode stays out for as long as it fires, also when the hold is
-/// long over. Its next episode is placed.
+/// A cause that crash-loops and then stays down must not stay out: what fires for `flap_steady`
+/// without a break is placed after all.
 #[test]
-fn e4_an_alert_that_flapped_and_then_stays_is_in_no_incident() {
+fn e4_an_alert_that_flapped_and_then_stays_is_placed_after_all() {
     check_with(
         "web>shop shop>db",
         "
@@ -499,10 +499,14 @@ fn e4_an_alert_that_flapped_and_then_stays_is_in_no_incident() {
         60 published #1 v3 settled root=db firing=0/1
         150 closed #1
         150 published #1 v4 resolved root=db firing=0/1
+        340 opened #2 DiskFull@db[40]
+        340 published #2 v1 open root=db firing=1/1
+        400 settled #2
+        400 published #2 v2 settled root=db firing=1/1
         1900 repeated DiskFull@db[40]
         3000 resolved DiskFull@db[40]
-        3001 opened #2 DiskFull@db[3001]
-        3001 published #2 v1 open root=db firing=1/1
+        3001 opened #3 DiskFull@db[3001]
+        3001 published #3 v1 open root=db firing=1/1
         ",
     );
 }

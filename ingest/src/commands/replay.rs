@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hypocenter_engine::HashSeed;
+use hypocenter_engine::{HashSeed, Suppressor};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Exit, Failure, load_config, load_topology};
@@ -27,19 +27,25 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     let config = load_config(&args.common)?;
     logging::init(config.log);
     let (topology, _) = load_topology(config.topology_file.as_deref())?;
+    refuse_overwriting(args)?;
     let names = args.files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
     let source = FileSource::open(names).map_err(|error| Failure::new(Exit::Unavailable, error))?;
     let mut decode = decode_options(&config);
+    // A line of a file may be as long as the file source reads, whatever a network body may be.
     decode.body_bytes_max = LINE_BYTES_MAX;
     let setup = Setup { policy: config.policy, topology, seed: HashSeed(0), decode };
+    let members = args.members.as_deref().map(writer).transpose()?;
     let mut player = Player::new(writer(&args.output)?);
     let show = Show { quiet: args.quiet, started: Instant::now() };
-    let runner = play(source, &setup, &mut player, &show)?;
+    let (runner, faults) = play(source, &setup, &mut player, &show)?;
     player.finish().or_else(ignore_broken_pipe).map_err(|error| written(&args.output, &error))?;
-    if let Some(file) = &args.members {
-        write_members(file, &player)?;
+    if let (Some(path), Some(out)) = (&args.members, members) {
+        write_members(out, &player).map_err(|error| written(path, &error))?;
     }
     show.summary(&runner, &player);
+    if !faults.is_empty() {
+        return Err(Failure::new(Exit::Invalid, faults.join("\n")));
+    }
     match player.summary().rejected {
         // A recording of which nothing could be read is not a recording.
         rejected if rejected > 0 && runner.engine().stats().events == 0 => {
@@ -47,6 +53,26 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// An output must not be one of the files that are read, nor the other output.
+fn refuse_overwriting(args: &ReplayArgs) -> Result<(), Failure> {
+    let common = &args.common;
+    let mut taken: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
+    taken.extend(common.config_file.as_deref());
+    taken.extend(common.topology.as_deref());
+    for output in [Some(args.output.as_path()), args.members.as_deref()].into_iter().flatten() {
+        // What does not exist yet, and `-`, is nobody's; devices such as /dev/null may be shared.
+        let real = |path: &Path| path.canonicalize().ok().filter(|real| real.is_file());
+        let same = |other: &&&Path| real(output).is_some() && real(output) == real(other);
+        if let Some(other) = taken.iter().find(same) {
+            let (output, other) = (output.display(), other.display());
+            let what = format!("{output} would overwrite {other}; name another file to write to");
+            return Err(Failure::new(Exit::Usage, what));
+        }
+        taken.push(output);
+    }
+    Ok(())
 }
 
 /// What the decoder accepts under a configuration.
@@ -67,7 +93,7 @@ fn play<W: Write>(
     setup: &Setup,
     player: &mut Player<W>,
     show: &Show,
-) -> Result<ShardRunner, Failure> {
+) -> Result<(ShardRunner, Vec<String>), Failure> {
     let progress = source.progress();
     let bar = show.bar(progress.total_bytes());
     let mut runner = None;
@@ -102,13 +128,19 @@ fn play<W: Write>(
             None => eprintln!("warning: {text}"),
         }
     }
+    if let Some(runner) = runner.as_ref().filter(|runner| runner.untimed() > 0) {
+        eprintln!(
+            "warning: {} alerts do not say when they were received: their own times, right or \
+             wrong, drive the clock",
+            runner.untimed(),
+        );
+    }
     let more = player.summary().rejected.saturating_sub(player.rejections().len() as u64);
     if more > 0 {
         eprintln!("warning: {more} further rejections are not shown");
     }
     match runner {
-        Some(runner) if faults.is_empty() => Ok(runner),
-        Some(_) => Err(Failure::new(Exit::Invalid, faults.join("\n"))),
+        Some(runner) => Ok((runner, faults)),
         None => Err(Failure::new(Exit::Invalid, "nothing to read")),
     }
 }
@@ -121,14 +153,12 @@ fn writer(path: &Path) -> Result<Box<dyn Write>, Failure> {
     Ok(Box::new(BufWriter::new(file)))
 }
 
-fn write_members<W: Write>(path: &Path, player: &Player<W>) -> Result<(), Failure> {
-    let failed = |error: &io::Error| written(path, error);
-    let mut out = BufWriter::new(File::create(path).map_err(|error| failed(&error))?);
+fn write_members<W: Write>(mut out: Box<dyn Write>, player: &Player<W>) -> io::Result<()> {
     for line in player.members() {
-        serde_json::to_writer(&mut out, &line).map_err(|error| failed(&error.into()))?;
-        out.write_all(b"\n").map_err(|error| failed(&error))?;
+        serde_json::to_writer(&mut out, &line)?;
+        out.write_all(b"\n")?;
     }
-    out.flush().map_err(|error| failed(&error))
+    out.flush()
 }
 
 fn written(path: &Path, error: &io::Error) -> Failure {
@@ -164,6 +194,10 @@ impl Show {
         }
         let (stats, summary) = (runner.engine().stats(), player.summary());
         let seconds = self.started.elapsed().as_secs_f64();
+        let reasons = Suppressor::ALL.map(|by| (by.name(), stats.suppressed_by(by)));
+        let reasons = reasons.iter().filter(|(_, n)| *n > 0).map(|(by, n)| format!("{by} {n}"));
+        let reasons = reasons.collect::<Vec<_>>().join(", ");
+        let reasons = if reasons.is_empty() { reasons } else { format!(" ({reasons})") };
         let suppressed: u64 = stats.suppressed.iter().sum();
         eprintln!(
             "{} events -> {} incidents ({} open, {} merged away), {} records",
@@ -174,7 +208,7 @@ impl Show {
             summary.records,
         );
         eprintln!(
-            "repeats {}, resolves {} (+{} expired, {} unknown), placed {}, suppressed {suppressed}, \
+            "repeats {}, resolves {} (+{} expired, {} unknown), placed {}, suppressed {suppressed}{reasons}, \
              shed {}, rejected {}",
             stats.repeats,
             stats.resolves,

@@ -200,6 +200,7 @@ fn times(s: &mut Section<'_, '_>, t: &mut Times) {
     span(s, "merge_window", &mut t.merge_window);
     span(s, "max_duration", &mut t.max_duration);
     span(s, "flap_window", &mut t.flap_window);
+    span(s, "flap_steady", &mut t.flap_steady);
     span(s, "flap_hold", &mut t.flap_hold);
     span(s, "chronic_after", &mut t.chronic_after);
 }

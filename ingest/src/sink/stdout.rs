@@ -7,12 +7,11 @@ use std::time::Duration;
 use super::{Cause, Outgoing, Sink, SinkError};
 use crate::metrics::SinkCounters;
 
-/// Writes each record as one line at once. When the reader goes away (`| head`), the rest is
-/// dropped in silence, and [`StdoutSink::is_closed`] says so.
+/// Writes each record as one line at once. A reader that goes away ends the daemon: what it did not
+/// take is not acknowledged, so its input is not committed.
 #[derive(Debug)]
 pub struct StdoutSink<W: Write = io::Stdout> {
     out: W,
-    closed: bool,
     delivered: Vec<Cause>,
     counters: Arc<SinkCounters>,
 }
@@ -28,13 +27,7 @@ impl StdoutSink {
 impl<W: Write> StdoutSink<W> {
     /// On any writer.
     pub fn on(out: W, counters: Arc<SinkCounters>) -> Self {
-        Self { out, closed: false, delivered: Vec::new(), counters }
-    }
-
-    /// Whether the reader went away: nothing that is sent arrives any more.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.closed
+        Self { out, delivered: Vec::new(), counters }
     }
 
     fn write(&mut self, body: &[u8]) -> io::Result<()> {
@@ -46,18 +39,13 @@ impl<W: Write> StdoutSink<W> {
 
 impl<W: Write> Sink for StdoutSink<W> {
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), SinkError> {
-        if !self.closed {
-            match self.write(record.body) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed = true,
-                Err(error) => {
-                    return Err(SinkError {
-                        what: "writing to standard output".to_owned(),
-                        why: error.to_string(),
-                    });
-                }
-            }
-        }
+        self.write(record.body).map_err(|error| SinkError {
+            what: "writing to standard output".to_owned(),
+            why: match error.kind() {
+                ErrorKind::BrokenPipe => "its reader has gone".to_owned(),
+                _ => error.to_string(),
+            },
+        })?;
         SinkCounters::count(&self.counters.sent);
         self.delivered.push(record.cause.clone());
         Ok(())
@@ -106,18 +94,13 @@ mod tests {
         sink.acknowledged(&mut |cause| positions.push(cause.position)).expect("delivered");
         assert_eq!(positions, [1, 2]);
         assert_eq!(counters.acknowledged.load(Ordering::Relaxed), 2);
-        assert!(!sink.is_closed());
     }
 
     #[test]
-    fn a_reader_that_left_is_no_error() {
+    fn what_a_reader_that_left_did_not_take_is_not_acknowledged() {
         let mut sink = StdoutSink::on(Broken, Arc::default());
-        for version in 1..=3 {
-            sink.send(&outgoing("a", version, b"{}")).expect("dropped");
-        }
-        let mut number = 0;
-        sink.acknowledged(&mut |_| number += 1).expect("delivered");
-        assert_eq!(number, 3);
-        assert!(sink.is_closed());
+        let error = sink.send(&outgoing("a", 1, b"{}")).expect_err("the reader has gone");
+        assert!(error.to_string().contains("its reader has gone"), "{error}");
+        sink.acknowledged(&mut |_| panic!("nothing arrived")).expect("nothing to say");
     }
 }
