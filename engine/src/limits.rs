@@ -51,3 +51,24 @@ pub(crate) const HYPOTHESES_MAX: usize = 64;
 pub(crate) const LIVE_PER_ENTITY_MAX: usize = 8;
 /// Callers and callees remembered per symptom, rules and metrics likewise.
 pub(crate) const PER_SYMPTOM_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use crate::alerts::Alert;
+    use crate::hypotheses::Hypothesis;
+    use crate::incident::Member;
+    use crate::symptom::Symptom;
+
+    /// The memory formula of the operations guide counts with these.
+    #[test]
+    fn structures_are_no_larger_than_the_memory_formula_says() {
+        let sizes = [
+            size_of::<Alert>(),
+            size_of::<Member>(),
+            size_of::<Symptom>(),
+            size_of::<Hypothesis>(),
+        ];
+        let said = [200, 72, 240, 48];
+        assert!(sizes.iter().zip(said).all(|(&size, said)| size <= said), "{sizes:?}");
+    }
+}
