@@ -4,6 +4,7 @@ pub mod check;
 pub mod demo;
 pub mod replay;
 pub mod run;
+pub mod servers;
 
 use std::fmt;
 use std::io::{self, Write};

@@ -7,6 +7,8 @@ pub mod commands;
 pub mod config;
 pub mod duration;
 pub mod file_error;
+pub mod http;
+pub mod intake;
 mod kafka;
 pub mod kafka_mock;
 pub mod logging;

@@ -23,6 +23,10 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::http::HttpCounters;
+use crate::intake::IntakeCounters;
+use crate::source::http::Queue;
+
 pub use definitions::{DEFINITIONS, Definition, Type, reference};
 pub use latency::Latency;
 pub use snapshot::{ByLabel, Info, ShardSnapshot, Snapshot};
@@ -61,6 +65,8 @@ struct Shared {
     snapshot: Mutex<Snapshot>,
     info: Mutex<Info>,
     sinks: Mutex<Vec<(String, Arc<SinkCounters>)>>,
+    http: Arc<HttpCounters>,
+    intake: Mutex<Option<(Arc<IntakeCounters>, Queue)>>,
 }
 
 /// What the table of definitions reads from.
@@ -69,6 +75,8 @@ struct Values {
     snapshot: Snapshot,
     info: Info,
     sinks: Vec<(String, Arc<SinkCounters>)>,
+    http: Arc<HttpCounters>,
+    intake: Option<(Arc<IntakeCounters>, Queue)>,
 }
 
 /// Text form of metrics.
@@ -130,6 +138,20 @@ impl Metrics {
         *locked(&self.shared.info) = info;
     }
 
+    /// Counters of the HTTP servers.
+    #[must_use]
+    pub fn http(&self) -> Arc<HttpCounters> {
+        Arc::clone(&self.shared.http)
+    }
+
+    /// Counters of what is posted to `queue`, which is shown with them.
+    #[must_use]
+    pub fn intake(&self, queue: &Queue) -> Arc<IntakeCounters> {
+        let counters = Arc::default();
+        *locked(&self.shared.intake) = Some((Arc::clone(&counters), queue.clone()));
+        counters
+    }
+
     /// Counters for a sink of this name. A second one of the same name gets a number: two equal
     /// series would spoil the whole scrape.
     #[must_use]
@@ -183,6 +205,8 @@ impl Collector for Reader {
             snapshot: locked(&self.0.snapshot).clone(),
             info: locked(&self.0.info).clone(),
             sinks: locked(&self.0.sinks).clone(),
+            http: Arc::clone(&self.0.http),
+            intake: locked(&self.0.intake).clone(),
         };
         for definition in DEFINITIONS {
             let samples = (definition.read)(&values);

@@ -6,13 +6,14 @@ use std::fmt;
 use std::time::Instant;
 
 use hypocenter_engine::{
-    Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq, Timestamp, Topology,
+    AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq,
+    Timestamp, Topology,
 };
 
 use crate::clock::LogClock;
 use crate::offsets::Offsets;
-use crate::source::{Record, Shard};
-use crate::wire::{Decoded, Decoder, Options};
+use crate::source::{Arrival, Record, Shard};
+use crate::wire::{Decoder, Options, Rejected, Scratch};
 
 /// Who hears what a shard decides.
 pub trait Listener {
@@ -76,6 +77,7 @@ pub struct Setup {
 /// One engine and its place in the input, and the decoder that feeds it.
 pub struct ShardRunner {
     decoder: Decoder,
+    scratch: Scratch,
     lane: Lane,
 }
 
@@ -115,7 +117,7 @@ impl ShardRunner {
             rejected: 0,
             offsets: Offsets::default(),
         };
-        Self { decoder: Decoder::new(setup.decode.clone()), lane }
+        Self { decoder: Decoder::new(setup.decode.clone()), scratch: Scratch::default(), lane }
     }
 
     /// The engine.
@@ -177,65 +179,83 @@ impl ShardRunner {
     /// Decodes a record, applies its events, and tells what they decide.
     pub fn record(&mut self, record: &Record<'_>, arrived: Timestamp, listener: &mut dyn Listener) {
         let since = Instant::now();
-        let Self { decoder, lane } = self;
-        lane.position = record.position;
-        lane.caught_up = false;
-        if let Some(time) = record.time {
-            lane.clock.note(time, arrived);
-        }
-        let outcome = decoder.decode(record.payload, &mut |decoded| match decoded {
+        let Self { decoder, lane, .. } = self;
+        lane.begin(record.position, record.time, arrived);
+        let payload = record.payload;
+        let outcome = decoder.decode(payload, &mut |decoded| match decoded {
             Ok(decoded) => {
-                lane.apply(record, &decoded, since, listener);
-                let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                listener.timed(nanos);
+                // Log time; a recording's own; or, for bare alerts in a file, the alert's latest
+                // claim.
+                let time = record.time.or(decoded.received_at);
+                lane.untimed += u64::from(time.is_none());
+                let time = time.unwrap_or_else(|| lane.claimed_time(&decoded.event));
+                lane.apply(&decoded.event, time, since, listener);
             }
-            Err(refused) => lane.reject(record, refused.reason.class(), &refused, listener),
+            Err(refused) => lane.reject(payload, refused.reason.class(), &refused, listener),
         });
         if let Err(error) = outcome {
-            lane.reject(record, error.class(), &error, listener);
+            lane.reject(payload, error.class(), &error, listener);
         }
         lane.offsets.decided(record.position);
+    }
+
+    /// Applies the events of a body that is decoded already, and tells what they decide.
+    pub fn batch(&mut self, arrival: &Arrival<'_>, now: Timestamp, listener: &mut dyn Listener) {
+        let Self { scratch, lane, .. } = self;
+        let &Arrival { position, time, received, batch, .. } = arrival;
+        lane.begin(position, Some(time), now);
+        batch.each(scratch, &mut |event| lane.apply(event, time, received, listener));
+        for rejected @ Rejected { reason, .. } in &batch.rejected {
+            lane.reject(&[], reason.class(), rejected, listener);
+        }
+        lane.offsets.decided(position);
     }
 }
 
 impl Lane {
+    /// A record is here, at wall time `arrived`.
+    fn begin(&mut self, position: u64, time: Option<Timestamp>, arrived: Timestamp) {
+        self.position = position;
+        self.caught_up = false;
+        if let Some(time) = time {
+            self.clock.note(time, arrived);
+        }
+    }
+
     fn reject(
         &mut self,
-        record: &Record<'_>,
+        payload: &[u8],
         class: &'static str,
         reason: &dyn fmt::Display,
         listener: &mut dyn Listener,
     ) {
         self.rejected += 1;
-        if record.position < self.quiet_before {
+        if self.position < self.quiet_before {
             return;
         }
-        let (shard, position, payload) = (record.shard, record.position, record.payload);
+        let (shard, position) = (&self.shard, self.position);
         listener.rejected(&Rejection { shard, position, class, reason, payload });
+    }
+
+    /// When an event happened at the latest, by its own word.
+    fn claimed_time(&self, event: &AlertEvent<'_>) -> Timestamp {
+        let ended = event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
+        ended.or(event.starts_at).unwrap_or(self.now)
     }
 
     fn apply(
         &mut self,
-        record: &Record<'_>,
-        decoded: &Decoded<'_>,
+        event: &AlertEvent<'_>,
+        time: Timestamp,
         since: Instant,
         listener: &mut dyn Listener,
     ) {
-        let event = &decoded.event;
-        // Log time; a recording's own; or, for bare alerts in a file, the alert's latest claim.
-        let claimed = || event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
-        self.untimed += u64::from(record.time.is_none() && decoded.received_at.is_none());
-        let time = record
-            .time
-            .or(decoded.received_at)
-            .or_else(claimed)
-            .or(event.starts_at)
-            .unwrap_or(self.now);
         self.now = self.now.max(time);
         self.advance(time, Some(since), listener);
         self.decisions.clear();
-        self.engine.apply(Seq(record.position), event, time, &mut self.decisions);
+        self.engine.apply(Seq(self.position), event, time, &mut self.decisions);
         self.tell(Some(since), listener);
+        listener.timed(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
 
     fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) {
@@ -274,6 +294,6 @@ impl Lane {
     }
 }
 
-fn is_over(event: &hypocenter_engine::AlertEvent<'_>) -> bool {
+fn is_over(event: &AlertEvent<'_>) -> bool {
     event.status == Some(hypocenter_engine::Status::Resolved)
 }

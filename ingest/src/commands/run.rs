@@ -10,8 +10,8 @@ use hypocenter_engine::{HashSeed, Topology};
 use tracing::{info, warn};
 
 use super::replay::decode_options;
+use super::servers::{self, Servers};
 use super::{Exit, Failure, load_config, load_topology};
-use crate::admin::Admin;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Input, KafkaInput, OffsetReset, Output};
@@ -26,6 +26,7 @@ use crate::sink::stdout::StdoutSink;
 use crate::sink::webhook::{WebhookOptions, WebhookSink};
 use crate::sink::{Sink, SinkError};
 use crate::source::file::{FileSource, LINE_BYTES_MAX};
+use crate::source::http::{HttpSource, Queue};
 use crate::source::kafka::{FirstStart, KafkaSource, KafkaSourceConfig};
 use crate::source::several::Several;
 use crate::source::stdin::StdinSource;
@@ -37,27 +38,39 @@ use crate::source::{Source, SourceError};
 /// [`Failure`] with the exit code.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let mut config = load_config(&args.common)?;
-    if let Some(address) = args.web_listen_address {
-        config.web.listen_address = address;
-    }
+    servers::override_web(&mut config.web, args);
     logging::init(config.log);
     let stop = stop_on_signals()?;
     let metrics = Metrics::default();
-    let admin = Admin::start(config.web.listen_address, metrics.clone())
-        .map_err(|error| Failure::new(Exit::Runtime, error))?;
-    info!(address = %admin.address(), "serving metrics and health");
-    let ready = admin.readiness();
-    let outcome = setup(&config)
-        .and_then(|setup| serve(&config, setup, &metrics, &stop, &|state| ready.set(state)));
-    admin.stop();
+    let servers = Servers::start(&config, &metrics)?;
+    let ready = servers.readiness();
+    let outcome = setup(&config).and_then(|setup| {
+        let inlet = Inlet { queue: servers.queue().cloned(), ready: &|state| ready.set(state) };
+        serve(&config, setup, &metrics, &stop, &inlet)
+    });
+    servers.stop();
     if outcome.is_ok() {
         info!("exiting gracefully");
     }
     outcome.map(drop)
 }
 
+/// What the servers and the pipeline have to do with each other.
+pub struct Inlet<'a> {
+    /// What is posted to us.
+    pub queue: Option<Queue>,
+    /// Hears when the pipeline is ready, and is not.
+    pub ready: &'a dyn Fn(bool),
+}
+
+impl Default for Inlet<'_> {
+    fn default() -> Self {
+        Self { queue: None, ready: &|_| () }
+    }
+}
+
 /// Reads, decides and writes under a configuration until the input ends or `stop` is set.
-/// Decision latencies are returned, in nanoseconds. `ready` hears when it is, and is not.
+/// Decision latencies are returned, in nanoseconds.
 ///
 /// # Errors
 /// [`Failure`] with the exit code.
@@ -66,15 +79,16 @@ pub fn serve(
     setup: Setup,
     metrics: &Metrics,
     stop: &Arc<AtomicBool>,
-    ready: &dyn Fn(bool),
+    inlet: &Inlet<'_>,
 ) -> Result<Histogram<u64>, Failure> {
     describe(metrics, &setup);
     let outbox = outbox(config, metrics).map_err(|e| Failure::new(Exit::Unavailable, e))?;
-    let mut source = source(&config.input).map_err(|e| Failure::new(Exit::Unavailable, e))?;
-    ready(true);
+    let mut source =
+        source(&config.input, inlet).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    (inlet.ready)(true);
     let mut pipeline = Pipeline::new(setup, outbox, metrics.clone());
     let outcome = pipeline.run(source.as_mut(), stop);
-    ready(false);
+    (inlet.ready)(false);
     let failed = |error| {
         let exit = match error {
             PipelineError::Source(_) => Exit::Unavailable,
@@ -168,7 +182,7 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
     Ok(outbox.with_dead_letters(KafkaSink::new(sink)?, topic.clone()))
 }
 
-fn source(input: &Input) -> Result<Box<dyn Source>, SourceError> {
+fn source(input: &Input, inlet: &Inlet<'_>) -> Result<Box<dyn Source>, SourceError> {
     match input {
         Input::File { paths } if paths.as_slice() == [PathBuf::from("-")] => {
             Ok(Box::new(StdinSource::new(clock::wall, LINE_BYTES_MAX)?))
@@ -176,6 +190,10 @@ fn source(input: &Input) -> Result<Box<dyn Source>, SourceError> {
         Input::File { paths } => {
             let names = paths.iter().map(|path: &PathBuf| name(path)).collect();
             Ok(Box::new(FileSource::open(names)?))
+        }
+        Input::Http(http) => {
+            let new = || Queue::new(http.queue, clock::wall);
+            Ok(Box::new(HttpSource::new(inlet.queue.clone().unwrap_or_else(new))))
         }
         Input::Kafka(kafka) => {
             let mut sources: Vec<Box<dyn Source>> = Vec::new();

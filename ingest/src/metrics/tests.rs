@@ -3,6 +3,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::source::http::QueueLimits;
 
 fn filled() -> Metrics {
     let metrics = Metrics::default();
@@ -21,6 +22,10 @@ fn filled() -> Metrics {
     });
     assert!(metrics.publish(&snapshot));
     SinkCounters::count(&metrics.sink("webhook").sent);
+    let queue = Queue::new(QueueLimits::default(), crate::clock::wall);
+    drop(metrics.intake(&queue));
+    let (get, ok) = (hyper::Method::GET, hyper::StatusCode::OK);
+    metrics.http().request("/metrics", &get, ok, std::time::Duration::from_millis(1));
     metrics
 }
 
