@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::{Method, StatusCode, header};
 
+use crate::commands::reload::Reload;
 use crate::http::answer::{self, Answer};
 use crate::http::{Request, Router};
 use crate::metrics::{Exposition, Metrics};
@@ -37,6 +38,24 @@ pub fn metrics(router: Router, metrics: Metrics) -> Router {
             async move { scrape(&metrics, &request) }
         },
     )
+}
+
+/// Adds `POST /-/reload` to `router`: 200, or 500 and what is wrong.
+#[must_use]
+pub fn reload(router: Router, reload: Reload) -> Router {
+    router.route(Method::POST, "/-/reload", move |_| {
+        let reload = Arc::clone(&reload);
+        async move {
+            match tokio::task::spawn_blocking(move || reload()).await {
+                Ok(Ok(())) => answer::text(StatusCode::OK, "OK"),
+                Ok(Err(what)) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, what),
+                Err(error) => answer::text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    format!("a fault of ours: {error}"),
+                ),
+            }
+        }
+    })
 }
 
 /// Adds `/-/healthy` and `/-/ready` to `router`.

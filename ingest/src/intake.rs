@@ -9,6 +9,7 @@ mod counters;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -19,32 +20,40 @@ use hypocenter_engine::{AlertEvent, Status, Timestamp};
 pub use counters::IntakeCounters;
 use counters::Refusal;
 
+use crate::book::Book;
 use crate::http::answer::{self, Answer};
 use crate::http::{Request, Router};
 use crate::source::http::Queue;
 use crate::wire::{Batch, BodyError, BodyFault, Decoder, Door, Options, Reason, Summary};
+
+/// Bodies from one tidying to the next; each takes a small part.
+const TIDY_EVERY: usize = 16;
 
 /// Where alerts are posted to.
 pub struct Intake {
     queue: Queue,
     clock: fn() -> Timestamp,
     counters: Arc<IntakeCounters>,
+    book: Arc<Book>,
+    turn: AtomicUsize,
     api: Mutex<Decoder>,
     webhook: Mutex<Decoder>,
 }
 
 impl Intake {
-    /// Puts what is accepted into `queue`. `clock` is the wall clock.
+    /// Puts what is accepted into `queue`, and into `book` for readers. `clock` is the wall clock.
     #[must_use]
     pub fn new(
         queue: Queue,
         options: &Options,
         clock: fn() -> Timestamp,
         counters: Arc<IntakeCounters>,
+        book: Arc<Book>,
     ) -> Arc<Self> {
         let decoder = |door| Mutex::new(Decoder::at(door, options.clone()));
         let (api, webhook) = (decoder(Door::Api), decoder(Door::Webhook));
-        Arc::new(Self { queue, clock, counters, api, webhook })
+        let turn = AtomicUsize::new(0);
+        Arc::new(Self { queue, clock, counters, book, turn, api, webhook })
     }
 
     /// Adds `POST /api/v2/alerts` and `POST /webhook` to `router`.
@@ -80,6 +89,7 @@ impl Intake {
         })?;
         let received = Instant::now();
         let place = self.queue.place(body.len()).ok_or_else(|| self.overloaded())?;
+        self.tidy();
         let batch = self.decode(&body, door).map_err(|refusal| *refusal)?;
         let answer = verdict(&batch);
         if !batch.is_empty() {
@@ -119,6 +129,7 @@ impl Intake {
                 let is_resolved = is_resolved(&decoded.event, now);
                 *(if is_resolved { &mut resolved } else { &mut firing }) += 1;
                 batch.push(&decoded.event);
+                self.book.note(&decoded, now);
             }
             Err(rejected) => batch.rejected.push(rejected),
         });
@@ -126,6 +137,14 @@ impl Intake {
             summary.map_err(|error| Box::new(self.unreadable(&error)))?;
         self.counters.received(firing, resolved, truncated);
         Ok(batch)
+    }
+
+    /// Now and then forgets some of the alerts that have long been over.
+    fn tidy(&self) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        if turn.is_multiple_of(TIDY_EVERY) {
+            self.book.sweep(turn / TIDY_EVERY, (self.clock)());
+        }
     }
 
     fn unreadable(&self, error: &BodyError) -> Answer {

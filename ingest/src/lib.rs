@@ -1,6 +1,9 @@
 //! The daemon and command line around the engine: sources, decoding, sinks.
 
 pub mod admin;
+pub mod api;
+pub mod board;
+pub mod book;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -67,6 +67,15 @@ struct Shared {
     sinks: Mutex<Vec<(String, Arc<SinkCounters>)>>,
     http: Arc<HttpCounters>,
     intake: Mutex<Option<(Arc<IntakeCounters>, Queue)>>,
+    reload: Mutex<Option<Reloaded>>,
+}
+
+/// How the configuration was last read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Reloaded {
+    was_good: bool,
+    /// When it last was, in seconds since 1970.
+    good_at: u64,
 }
 
 /// What the table of definitions reads from.
@@ -77,6 +86,7 @@ struct Values {
     sinks: Vec<(String, Arc<SinkCounters>)>,
     http: Arc<HttpCounters>,
     intake: Option<(Arc<IntakeCounters>, Queue)>,
+    reload: Option<Reloaded>,
 }
 
 /// Text form of metrics.
@@ -152,6 +162,15 @@ impl Metrics {
         counters
     }
 
+    /// Notes that the configuration was read, and whether it is good.
+    pub fn reloaded(&self, good: bool) {
+        let mut reload = locked(&self.shared.reload);
+        let before = reload.unwrap_or_default();
+        let now = crate::clock::wall().as_millis() / 1_000;
+        let good_at = if good { u64::try_from(now).unwrap_or_default() } else { before.good_at };
+        *reload = Some(Reloaded { was_good: good, good_at });
+    }
+
     /// Counters for a sink of this name. A second one of the same name gets a number: two equal
     /// series would spoil the whole scrape.
     #[must_use]
@@ -207,6 +226,7 @@ impl Collector for Reader {
             sinks: locked(&self.0.sinks).clone(),
             http: Arc::clone(&self.0.http),
             intake: locked(&self.0.intake).clone(),
+            reload: *locked(&self.0.reload),
         };
         for definition in DEFINITIONS {
             let samples = (definition.read)(&values);

@@ -6,12 +6,14 @@ use hdrhistogram::Histogram;
 use hypocenter_engine::{Decision, Engine};
 use tracing::{debug, warn};
 
+use crate::board::Board;
 use crate::metrics::Snapshot;
 use crate::record::{IncidentRecord, rfc3339};
 use crate::replay::latency_histogram;
 use crate::shard::{Listener, Rejection, Version};
 use crate::sink::kafka::{DeadLetter, KafkaSink};
 use crate::sink::{Cause, Outgoing, Sink, SinkError};
+use crate::source::Shard;
 
 /// Rejections that are logged one by one; after these, each one whose number is a power of two.
 const LOGGED_ONE_BY_ONE: u64 = 10;
@@ -20,6 +22,7 @@ const LOGGED_ONE_BY_ONE: u64 = 10;
 pub struct Outbox {
     sinks: Vec<Box<dyn Sink>>,
     dead_letters: Option<DeadLetters>,
+    board: Option<Board>,
     body: Vec<u8>,
     /// Counters of the pipeline.
     pub counters: Snapshot,
@@ -45,6 +48,7 @@ impl Outbox {
         Self {
             sinks,
             dead_letters: None,
+            board: None,
             body: Vec::new(),
             counters: Snapshot::default(),
             latency: latency_histogram(),
@@ -60,6 +64,20 @@ impl Outbox {
     pub fn with_dead_letters(mut self, sink: KafkaSink, topic: String) -> Self {
         self.dead_letters = Some(DeadLetters { sink, topic });
         self
+    }
+
+    /// Shows every version to readers.
+    #[must_use]
+    pub fn with_board(mut self, board: Board) -> Self {
+        self.board = Some(board);
+        self
+    }
+
+    /// Forgets what readers see of a shard that is not ours any more.
+    pub fn forget(&self, shard: &Shard) {
+        if let Some(board) = &self.board {
+            board.forget(shard);
+        }
     }
 
     /// Decision latency of every event so far, in nanoseconds.
@@ -132,6 +150,9 @@ impl Outbox {
 impl Listener for Outbox {
     fn decided(&mut self, decision: &Decision) {
         debug!(?decision, "decided");
+        if let Some(board) = &self.board {
+            board.decided(decision);
+        }
     }
 
     fn published(&mut self, engine: &Engine, version: &Version<'_>) {
@@ -161,7 +182,22 @@ impl Listener for Outbox {
                 }
             }
         }
+        if let Some(board) = &self.board {
+            board.published(version.incident, &record, version.shard, &body);
+        }
         self.body = body;
+    }
+
+    fn restored(&mut self, engine: &Engine, shard: &Shard) {
+        let Some(board) = &self.board else { return };
+        for view in engine.incidents() {
+            view.members().for_each(|member| board.restored(view.id(), member.alert.fingerprint));
+            let record = IncidentRecord::new(engine, &view, shard);
+            match serde_json::to_vec(&record) {
+                Ok(body) => board.published(view.id(), &record, shard, &body),
+                Err(error) => unreachable!("a record is JSON: {error}"),
+            }
+        }
     }
 
     fn rejected(&mut self, rejection: &Rejection<'_>) {

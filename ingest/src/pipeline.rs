@@ -194,6 +194,7 @@ impl Pipeline {
     }
 
     fn forget(&mut self, shard: &Shard) {
+        self.outbox.forget(shard);
         if let Some(runner) = self.shards.remove(shard) {
             self.past.add(runner.engine().stats());
         }

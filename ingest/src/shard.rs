@@ -23,6 +23,10 @@ pub trait Listener {
     /// A version of an incident is due: read it from the engine now.
     fn published(&mut self, engine: &Engine, version: &Version<'_>);
 
+    /// What came before the restart is decided again and was not told: read the incidents there are
+    /// from the engine now.
+    fn restored(&mut self, _engine: &Engine, _shard: &Shard) {}
+
     /// A record, or one alert of it, cannot be read. Nothing else is lost.
     fn rejected(&mut self, rejection: &Rejection<'_>);
 
@@ -91,6 +95,8 @@ struct Lane {
     caught_up: bool,
     /// Records before this only rebuild state: their outputs went out before a restart.
     quiet_before: u64,
+    /// Whether what they rebuilt is still to be told.
+    is_restoring: bool,
     position: u64,
     now: Timestamp,
     /// Events without a log time, whose own times had to serve.
@@ -111,6 +117,7 @@ impl ShardRunner {
             clock: LogClock::default(),
             caught_up: false,
             quiet_before,
+            is_restoring: quiet_before > 0,
             position: 0,
             now: Timestamp::MIN,
             untimed: 0,
@@ -180,7 +187,7 @@ impl ShardRunner {
     pub fn record(&mut self, record: &Record<'_>, arrived: Timestamp, listener: &mut dyn Listener) {
         let since = Instant::now();
         let Self { decoder, lane, .. } = self;
-        lane.begin(record.position, record.time, arrived);
+        lane.begin(record.position, record.time, arrived, listener);
         let payload = record.payload;
         let outcome = decoder.decode(payload, &mut |decoded| match decoded {
             Ok(decoded) => {
@@ -203,7 +210,7 @@ impl ShardRunner {
     pub fn batch(&mut self, arrival: &Arrival<'_>, now: Timestamp, listener: &mut dyn Listener) {
         let Self { scratch, lane, .. } = self;
         let &Arrival { position, time, received, batch, .. } = arrival;
-        lane.begin(position, Some(time), now);
+        lane.begin(position, Some(time), now, listener);
         batch.each(scratch, &mut |event| lane.apply(event, time, received, listener));
         for rejected @ Rejected { reason, .. } in &batch.rejected {
             lane.reject(&[], reason.class(), rejected, listener);
@@ -214,11 +221,26 @@ impl ShardRunner {
 
 impl Lane {
     /// A record is here, at wall time `arrived`.
-    fn begin(&mut self, position: u64, time: Option<Timestamp>, arrived: Timestamp) {
+    fn begin(
+        &mut self,
+        position: u64,
+        time: Option<Timestamp>,
+        arrived: Timestamp,
+        listener: &mut dyn Listener,
+    ) {
+        self.restored(position, listener);
         self.position = position;
         self.caught_up = false;
         if let Some(time) = time {
             self.clock.note(time, arrived);
+        }
+    }
+
+    /// Once the next record is one whose outputs go out, tells what those before it rebuilt.
+    fn restored(&mut self, next: u64, listener: &mut dyn Listener) {
+        if self.is_restoring && next >= self.quiet_before {
+            self.is_restoring = false;
+            listener.restored(&self.engine, &self.shard);
         }
     }
 
@@ -262,6 +284,7 @@ impl Lane {
         let Some(passed) = self.clock.passed(now).filter(|_| self.caught_up) else {
             return;
         };
+        self.restored(self.position + 1, listener);
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= passed) {
             self.advance(passed, None, listener);
         }

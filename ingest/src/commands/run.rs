@@ -7,11 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use hypocenter_engine::{HashSeed, Topology};
+use signal_hook::consts::SIGHUP;
 use tracing::{info, warn};
 
+use super::reload::Reloader;
 use super::replay::decode_options;
-use super::servers::{self, Servers};
-use super::{Exit, Failure, load_config, load_topology};
+use super::servers::Servers;
+use super::{Exit, Failure, load_topology};
+use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Input, KafkaInput, OffsetReset, Output};
@@ -37,15 +40,22 @@ use crate::source::{Source, SourceError};
 /// # Errors
 /// [`Failure`] with the exit code.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
-    let mut config = load_config(&args.common)?;
-    servers::override_web(&mut config.web, args);
+    let config = Reloader::load(args)?;
     logging::init(config.log);
     let stop = stop_on_signals()?;
     let metrics = Metrics::default();
-    let servers = Servers::start(&config, &metrics)?;
+    let reloader = Reloader::new(args, &metrics);
+    reload_on_signal(&reloader)?;
+    let by_request = Arc::clone(&reloader);
+    let servers = Servers::start(&config, &metrics, Arc::new(move || by_request.reload()))?;
     let ready = servers.readiness();
     let outcome = setup(&config).and_then(|setup| {
-        let inlet = Inlet { queue: servers.queue().cloned(), ready: &|state| ready.set(state) };
+        reloader.runs(&config, setup.topology.version());
+        let inlet = Inlet {
+            queue: servers.queue().cloned(),
+            board: Some(servers.board().clone()),
+            ready: &|state| ready.set(state),
+        };
         serve(&config, setup, &metrics, &stop, &inlet)
     });
     servers.stop();
@@ -59,13 +69,15 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
 pub struct Inlet<'a> {
     /// What is posted to us.
     pub queue: Option<Queue>,
+    /// Where readers see what is decided.
+    pub board: Option<Board>,
     /// Hears when the pipeline is ready, and is not.
     pub ready: &'a dyn Fn(bool),
 }
 
 impl Default for Inlet<'_> {
     fn default() -> Self {
-        Self { queue: None, ready: &|_| () }
+        Self { queue: None, board: None, ready: &|_| () }
     }
 }
 
@@ -82,7 +94,10 @@ pub fn serve(
     inlet: &Inlet<'_>,
 ) -> Result<Histogram<u64>, Failure> {
     describe(metrics, &setup);
-    let outbox = outbox(config, metrics).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    let mut outbox = outbox(config, metrics).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    if let Some(board) = &inlet.board {
+        outbox = outbox.with_board(board.clone());
+    }
     let mut source =
         source(&config.input, inlet).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     (inlet.ready)(true);
@@ -136,13 +151,27 @@ fn describe(metrics: &Metrics, setup: &Setup) {
     });
 }
 
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let stop = Arc::new(AtomicBool::new(false));
-    // There is no reload yet; who asks for one must not end the process by it.
-    let ignored = Arc::new(AtomicBool::new(false));
+/// Reads the configuration again at each SIGHUP, on a thread of its own.
+fn reload_on_signal(reloader: &Arc<Reloader>) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Runtime, format!("signal {SIGHUP}: {error}"));
-    signal_hook::flag::register(SIGHUP, ignored).map_err(failed)?;
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP]).map_err(failed)?;
+    let reloader = Arc::clone(reloader);
+    // Not joined: it waits for signals until the process ends.
+    std::thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                // Told in the log and the metrics.
+                drop(reloader.reload());
+            }
+        })
+        .map_err(failed)?;
+    Ok(())
+}
+
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         let failed = |error| Failure::new(Exit::Runtime, format!("signal {signal}: {error}"));
         // The second of its kind ends the process at once.

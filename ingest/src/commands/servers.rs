@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use tracing::info;
 
+use super::reload::Reload;
 use super::replay::decode_options;
 use super::{Exit, Failure};
 use crate::admin::{self, Readiness};
+use crate::api::{Alertmanager, Incidents, Turns};
+use crate::board::{Board, BoardLimits};
+use crate::book::Book;
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, HttpInput, Input, Web};
+use crate::config::{Config, Input, Web};
 use crate::file_error::FileError;
 use crate::http::{Limits, Options, Router, Security, Server};
 use crate::intake::Intake;
@@ -20,13 +24,18 @@ use crate::metrics::Metrics;
 use crate::source::http::Queue;
 use crate::yaml::Problem;
 
+/// Versions of incidents that a reader of the stream may be behind.
+const CHANGES_MAX: usize = 1_000;
+
 /// The running servers. Dropping them stops them.
 #[derive(Debug)]
 pub struct Servers {
     web: Server,
     intake: Option<Server>,
+    routes: Vec<String>,
     ready: Readiness,
     queue: Option<Queue>,
+    board: Board,
 }
 
 /// Who may ask the servers.
@@ -101,49 +110,50 @@ impl Servers {
     ///
     /// # Errors
     /// That a web configuration is invalid, or an address cannot be had.
-    pub fn start(config: &Config, metrics: &Metrics) -> Result<Self, Failure> {
+    pub fn start(config: &Config, metrics: &Metrics, reload: Reload) -> Result<Self, Failure> {
         let Securities { web: security, intake: intake_security } = securities(config)?;
         let ready = Readiness::default();
+        let board = board(config);
+        let turns = Turns::default();
         let base = || admin::health(Router::below(&config.web.prefix()), ready.clone());
-        let limits = Limits {
-            connections_max: config.web.connections_max,
-            body_bytes_max: config.accept.body_bytes_max,
-            ..Limits::default()
-        };
-        let options = |name, addresses: &[SocketAddr], router, security| Options {
-            name,
-            addresses: addresses.to_vec(),
-            router,
-            security,
-            limits,
-            counters: metrics.http(),
-        };
-        let start = |options, setting| {
+        let router = admin::reload(admin::metrics(base(), metrics.clone()), reload);
+        let mut router = Incidents::new(board.clone(), turns.clone()).routes(router);
+        let (mut queue, mut apart) = (None, None);
+        if let Input::Http(http) = &config.input {
+            let places = Queue::new(http.queue, clock::wall);
+            let (intake, api) = intake(config, metrics, &places, (&board, &turns));
+            queue = Some(places);
+            router = api.routes(router);
+            let is_one = http.listen_addresses == config.web.listen_addresses;
+            if is_one && http.listen_addresses.iter().all(|address| address.port() != 0) {
+                router = intake.routes(router);
+            } else {
+                apart = Some((http, intake.routes(api.routes(base()))));
+            }
+        }
+        let mut routes = paths(&router);
+        routes.extend(apart.as_ref().map(|(_, router)| paths(router)).unwrap_or_default());
+        let start = |name, addresses: &[SocketAddr], router, security, setting| {
+            let limits = Limits {
+                connections_max: config.web.connections_max,
+                body_bytes_max: config.accept.body_bytes_max,
+                ..Limits::default()
+            };
+            let (addresses, counters) = (addresses.to_vec(), metrics.http());
+            let options = Options { name, addresses, router, security, limits, counters };
             Server::start(options, setting).map_err(|error| Failure::new(Exit::Runtime, error))
         };
-        let router = admin::metrics(base(), metrics.clone());
-        let addresses = &config.web.listen_addresses;
-        let web = start(
-            options("web", addresses, router, security),
-            "--web.listen-address or web.listen_address",
-        )?;
+        let setting = "--web.listen-address or web.listen_address";
+        let web = start("web", &config.web.listen_addresses, router, security, setting)?;
         info!(address = %Shown(web.addresses()), "serving metrics and health");
-        let (mut queue, mut intake) = (None, None);
-        if let Input::Http(http) = &config.input {
-            let HttpInput { listen_addresses, queue: limits, .. } = http;
-            let places = Queue::new(*limits, clock::wall);
-            let counters = metrics.intake(&places);
-            let decode = decode_options(config);
-            let posted = Intake::new(places.clone(), &decode, clock::wall, counters);
-            let router = posted.routes(base());
-            let server = start(
-                options("intake", listen_addresses, router, intake_security),
-                "input.listen_address",
-            )?;
+        let mut intake = None;
+        if let Some((http, router)) = apart {
+            let (addresses, setting) = (&http.listen_addresses, "input.listen_address");
+            let server = start("intake", addresses, router, intake_security, setting)?;
             info!(address = %Shown(server.addresses()), "taking alerts");
-            (queue, intake) = (Some(places), Some(server));
+            intake = Some(server);
         }
-        Ok(Self { web, intake, ready, queue })
+        Ok(Self { web, intake, routes, ready, queue, board })
     }
 
     /// What `/-/ready` says.
@@ -158,6 +168,30 @@ impl Servers {
         self.queue.as_ref()
     }
 
+    /// Methods and paths of all servers, such as `GET /metrics`.
+    #[must_use]
+    pub fn routes(&self) -> &[String] {
+        &self.routes
+    }
+
+    /// Where metrics, health and readers are served.
+    #[must_use]
+    pub fn web_addresses(&self) -> &[SocketAddr] {
+        self.web.addresses()
+    }
+
+    /// Where alerts are posted to.
+    #[must_use]
+    pub fn intake_addresses(&self) -> &[SocketAddr] {
+        self.intake.as_ref().unwrap_or(&self.web).addresses()
+    }
+
+    /// Where readers see incidents.
+    #[must_use]
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
     /// Stops listening, finishes requests under way, and waits for that, a few seconds at most.
     pub fn stop(self) {
         if let Some(intake) = self.intake {
@@ -165,6 +199,35 @@ impl Servers {
         }
         self.web.stop();
     }
+}
+
+fn board(config: &Config) -> Board {
+    let limits = BoardLimits {
+        bytes_max: config.web.incidents_bytes_max,
+        changes_max: CHANGES_MAX,
+        retain_for: config.policy.spec().times.retain_for,
+    };
+    let epoch = u64::try_from(clock::wall().as_millis()).unwrap_or_default();
+    Board::new(limits, epoch)
+}
+
+fn paths(router: &Router) -> Vec<String> {
+    router.paths().map(|(method, path)| format!("{method} {path}")).collect()
+}
+
+/// Where alerts are posted to, and what tools that speak Alertmanager's language read.
+fn intake(
+    config: &Config,
+    metrics: &Metrics,
+    queue: &Queue,
+    (board, turns): (&Board, &Turns),
+) -> (Arc<Intake>, Alertmanager) {
+    let spec = config.policy.spec();
+    let bytes_max = config.web.alerts_bytes_max;
+    let book = Book::new(&spec.labels.replica, spec.times.resolve_timeout, bytes_max);
+    let (decode, counters) = (decode_options(config), metrics.intake(queue));
+    let intake = Intake::new(queue.clone(), &decode, clock::wall, counters, Arc::clone(&book));
+    (intake, Alertmanager::new(book, board.clone(), turns.clone(), clock::wall))
 }
 
 /// Addresses in a log line.

@@ -22,6 +22,10 @@ pub struct Web {
     pub route_prefix: Option<String>,
     /// Connections that may be open at once, on each of the servers.
     pub connections_max: usize,
+    /// Memory for incidents that can be read, in bytes of their records.
+    pub incidents_bytes_max: usize,
+    /// Memory for alerts that can be read, in bytes.
+    pub alerts_bytes_max: usize,
     /// Whether other addresses than those of this machine may be listened on without
     /// authentication.
     pub allow_unauthenticated: bool,
@@ -35,6 +39,8 @@ impl Default for Web {
             external_url: None,
             route_prefix: None,
             connections_max: 1_000,
+            incidents_bytes_max: 64 << 20,
+            alerts_bytes_max: 256 << 20,
             allow_unauthenticated: false,
         }
     }
@@ -69,6 +75,8 @@ pub(super) fn read(s: &mut Section<'_, '_>, into: &mut Web) {
     }
     s.optional("route_prefix", &mut into.route_prefix);
     s.whole("connections_max", 10..=100_000, &mut into.connections_max);
+    s.whole("incidents_bytes_max", 1 << 20..=1 << 40, &mut into.incidents_bytes_max);
+    s.whole("alerts_bytes_max", 1 << 20..=1 << 40, &mut into.alerts_bytes_max);
     s.choice(
         "allow_unauthenticated",
         &[("true", true), ("false", false)],

@@ -24,6 +24,7 @@ fn filled() -> Metrics {
     SinkCounters::count(&metrics.sink("webhook").sent);
     let queue = Queue::new(QueueLimits::default(), crate::clock::wall);
     drop(metrics.intake(&queue));
+    metrics.reloaded(true);
     let (get, ok) = (hyper::Method::GET, hyper::StatusCode::OK);
     metrics.http().request("/metrics", &get, ok, std::time::Duration::from_millis(1));
     metrics

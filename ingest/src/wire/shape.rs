@@ -119,9 +119,7 @@ impl<'n, 'b> Top<'n, 'b> {
         let (Some(Node::String(body)), Some(received_at)) =
             (self.body, self.time.and_then(unix_seconds))
         else {
-            return Err(BodyFault::Shape(
-                "an object with neither `alerts` nor `labels`",
-            ));
+            return Err(BodyFault::Shape("an object with neither `alerts` nor `labels`"));
         };
         if self.is_for_alerts() {
             Ok(Content::Recording { body, received_at })
