@@ -4,6 +4,7 @@
 //! `default.yml` is the reference manual: it holds every key with its default, and a test proves
 //! that.
 
+mod http;
 mod input;
 mod output;
 mod policy;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use hypocenter_engine::{LabelLimits, Policy};
 
+pub use http::{Authorization, ClientTls, Credential, HttpConfig, ProxyUrl, TlsVersion};
 pub use input::{Input, KafkaInput, OffsetReset};
 pub use output::{KafkaOutput, Output, WebhookOutput};
 
@@ -230,8 +232,10 @@ impl Config {
             files.for_each(join);
         }
         for output in &mut self.outputs {
-            if let Output::File { path } = output {
-                join(path);
+            match output {
+                Output::File { path } => join(path),
+                Output::Webhook(webhook) => webhook.http.resolve(directory),
+                Output::Kafka(_) | Output::Stdout => {}
             }
         }
     }

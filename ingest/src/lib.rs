@@ -1,12 +1,14 @@
 //! The daemon and command line around the engine: sources, decoding, sinks.
 
 pub mod admin;
+mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod duration;
 pub mod file_error;
+pub mod http_client;
 mod kafka;
 pub mod kafka_mock;
 pub mod logging;

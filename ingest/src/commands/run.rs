@@ -146,7 +146,8 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
             Output::Stdout => Box::new(StdoutSink::new(metrics.sink("stdout"))),
             Output::File { path } => Box::new(FileSink::open(path, metrics.sink("file"))?),
             Output::Webhook(webhook) => {
-                let options = WebhookOptions::new(&webhook.url, webhook.timeout);
+                let mut options = WebhookOptions::new(&webhook.url, webhook.timeout);
+                options.http = webhook.http.clone();
                 Box::new(WebhookSink::start(&options, metrics.sink("webhook"))?)
             }
             Output::Kafka(kafka) => {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::http::{self, HttpConfig};
 use super::input::{brokers, properties};
 use crate::redact::{Properties, host_of};
 use crate::yaml::section::Section;
@@ -52,6 +53,8 @@ pub struct WebhookOutput {
     pub url: String,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// Who we are, and whom we trust.
+    pub http: HttpConfig,
 }
 
 impl fmt::Debug for WebhookOutput {
@@ -59,13 +62,14 @@ impl fmt::Debug for WebhookOutput {
         f.debug_struct("WebhookOutput")
             .field("url", &host_of(&self.url))
             .field("timeout", &self.timeout)
+            .field("http", &self.http)
             .finish()
     }
 }
 
 impl Default for WebhookOutput {
     fn default() -> Self {
-        Self { url: String::new(), timeout: Duration::from_secs(10) }
+        Self { url: String::new(), timeout: Duration::from_secs(10), http: HttpConfig::default() }
     }
 }
 
@@ -130,6 +134,7 @@ fn read_one(s: &mut Section<'_, '_>) -> Option<Output> {
             if webhook.timeout.is_zero() {
                 s.problem("timeout", "is 0, must be more than 0");
             }
+            http::read(s, &mut webhook.http);
             Some(Output::Webhook(webhook))
         }
         Some(Type::File) => {
