@@ -283,10 +283,15 @@ fn e15_incidents_explained_together_are_themselves() {
                     }
                     let list = view.candidates();
                     let expected: Vec<_> = list.iter().map(|c| (c.entity, c.score)).collect();
-                    assert_eq!(step.engine.explain_together(&[view.id()]), expected);
-                    let twice = step.engine.explain_together(&[view.id(), view.id()]);
-                    let first = |list: &[(&str, Score)]| list.first().map(|c| c.0.to_owned());
-                    assert_eq!(first(&twice), first(&expected), "a thing said twice");
+                    let together = |ids: &[_]| -> Vec<_> {
+                        let list = step.engine.explain_together(ids);
+                        list.iter().map(|c| (c.entity.to_owned(), c.score)).collect()
+                    };
+                    let once = together(&[view.id()]);
+                    assert!(once.iter().map(|(e, s)| (e.as_str(), *s)).eq(expected));
+                    let twice = together(&[view.id(), view.id()]);
+                    let first = |list: &[(String, Score)]| list.first().map(|c| c.0.clone());
+                    assert_eq!(first(&twice), first(&once), "a thing said twice");
                 }
             });
         },
@@ -331,7 +336,7 @@ fn e16_those_who_do_not_complain_speak_for_a_silent_candidate() {
                 }
                 let ids: Vec<_> = player.engine.incidents().map(|view| view.id()).collect();
                 let together = player.engine.explain_together(&ids);
-                together.iter().find(|c| c.0 == "db").map(|c| c.1)
+                together.iter().find(|c| c.entity == "db").map(|c| c.score)
             };
             let (few, many) = (a.min(b).clamp(1, callers), a.max(b).clamp(1, callers));
             assert!(score(few) <= score(many), "{few} and {many} of {callers}");
