@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::ARCHIVE;
 use crate::commands::score::{self, ScoreArgs};
+use crate::commands::synth::{self, SynthArgs};
 use crate::score::data::{Data, Split};
 use crate::score::predictions::Predictions;
 use crate::score::table;
@@ -38,6 +39,9 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         predictions: PathBuf,
     },
+    /// Draw synthetic faults, run Hypocenter over them and print its figures beside what is
+    /// required of them.
+    Synth(SynthArgs),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -52,6 +56,7 @@ pub fn run() -> Result<()> {
             let given = Predictions::read(&predictions, &data)?;
             table::details(&data, &given)?
         }
+        Command::Synth(args) => synth::synth(&args)?,
     };
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).context("write to standard output")

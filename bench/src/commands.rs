@@ -1,6 +1,7 @@
 //! What the commands of `hypocenter-bench` do.
 
 pub mod score;
+pub mod synth;
 
 use std::path::{Path, PathBuf};
 
