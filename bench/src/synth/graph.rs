@@ -18,7 +18,7 @@ pub(super) struct Graph {
 
 /// Part of the dependencies in [`Graph::attachment`] that go where many go already. The rest goes
 /// anywhere. Gives 10,000 services a largest fan-in of around 900.
-const PREFERENTIAL: f64 = 0.75;
+const PREFERENTIAL: f64 = 0.68;
 
 impl Graph {
     /// Preferential attachment, as service landscapes grow: each service depends on one to four

@@ -46,7 +46,7 @@ pub(super) fn raise(
 ) {
     let rule = named(*numbers.pick(rules));
     let trouble =
-        Trouble { delay: numbers.log_uniform(1.0, 4.0), failing: numbers.uniform(10.0, 80.0) };
+        Trouble { delay: numbers.log_uniform(2.0, 6.0), failing: numbers.uniform(10.0, 80.0) };
     let Some(reading) = rule.reads(trouble, numbers) else {
         unreachable!("{} sees so much trouble", rule.name);
     };
