@@ -113,6 +113,7 @@ impl Book {
                 starts_at: text(instance.starts),
                 incident: incident.map(|id| id.to_string()),
                 root: incident.and_then(|id| self.candidates.get(&id).cloned()),
+                confidence: None,
             }
         };
         scenario.instances.iter().map(line).collect()
