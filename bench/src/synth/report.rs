@@ -8,9 +8,10 @@ use hypocenter_engine::Policy;
 
 use super::decoys;
 use super::kinds::{Draw, Kind};
-use super::play::{Outcome, play};
+use super::play::play;
 use super::scenario::Scenario;
 use crate::score::grouping::{Figures, score};
+use crate::score::predictions::MemberLine;
 
 /// What is required of a figure.
 #[derive(Clone, Copy, Debug)]
@@ -55,13 +56,13 @@ pub fn report(draws: &[Draw], policy: &Policy) -> Result<String> {
     let mut by_decoy = String::new();
     for draw in draws {
         let mut measured = Vec::new();
-        let mut left_out = 0;
         for make in &draw.makers {
             let scenario = make();
-            let outcome = play(&scenario, policy);
-            left_out += outcome.swaps_left_out;
-            measured.push(Measured::new(&scenario, &outcome)?);
+            if let Some(lines) = play(&scenario, policy) {
+                measured.push(Measured::new(&scenario, &lines)?);
+            }
         }
+        let left_out = draw.makers.len() - measured.len();
         if left_out > 0 {
             writeln!(
                 text,
@@ -136,10 +137,10 @@ fn figures(kind: Kind, measured: &[Measured]) -> Vec<(&'static str, f64, Bound)>
 }
 
 impl Measured {
-    fn new(scenario: &Scenario, outcome: &Outcome) -> Result<Self> {
-        let figures = score(&scenario.truth(), &outcome.lines)?;
+    fn new(scenario: &Scenario, lines: &[MemberLine]) -> Result<Self> {
+        let figures = score(&scenario.truth(), lines)?;
         let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
-        for incident in outcome.lines.iter().filter_map(|line| line.incident.as_deref()) {
+        for incident in lines.iter().filter_map(|line| line.incident.as_deref()) {
             *sizes.entry(incident).or_insert(0) += 1;
         }
         let (mut held, mut members, mut clean) = (0, 0, true);
@@ -148,7 +149,7 @@ impl Measured {
             let mut pieces: BTreeMap<&str, usize> = BTreeMap::new();
             let mut alone = 0;
             for member in scenario.members_of(fault) {
-                match outcome.lines[member].incident.as_deref() {
+                match lines[member].incident.as_deref() {
                     Some(incident) => {
                         *pieces.entry(incident).or_insert(0) += 1;
                         faults_of.entry(incident).or_default().insert(fault);

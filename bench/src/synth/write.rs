@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
 use super::graph::Graph;
-use super::play::{HOLDS_MS, sign};
+use super::play::{ends_at, sign};
 use super::scenario::{Event, Scenario, fault_name, instant, text};
 use crate::score::data::Origin;
 
@@ -52,7 +52,6 @@ fn line(scenario: &Scenario, event: &Event, fingerprint: &str) -> Value {
     let alert = &scenario.alerts[instance.alert];
     let labels: Map<String, Value> =
         alert.labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-    let ends = if event.resolved { instance.ends } else { event.at + HOLDS_MS };
     json!({
         "ts_ms": instant(event.at).as_millis(),
         "status": if event.resolved { "resolved" } else { "firing" },
@@ -62,7 +61,7 @@ fn line(scenario: &Scenario, event: &Event, fingerprint: &str) -> Value {
             "threshold": format!("{}{}", sign(alert.side), alert.threshold),
         },
         "startsAt": text(instance.starts),
-        "endsAt": text(ends),
+        "endsAt": text(ends_at(scenario, event)),
         "fingerprint": fingerprint,
     })
 }
