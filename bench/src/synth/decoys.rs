@@ -9,6 +9,27 @@ use crate::score::data::Origin;
 
 /// The decoys.
 pub(super) const NAMES: [&str; 4] = ["chronic", "flapper", "blip", "quiet-dependency"];
+/// What the added dependency is called.
+const QUIET: &str = "feature-flags";
+/// Rules that people leave firing; for every role one at least.
+const CHRONIC: [&str; 5] = [
+    "ContainerCpuHigh",
+    "ContainerMemoryHigh",
+    "DiskAlmostFull",
+    "HighRequestLatency",
+    "ConsumerLagHigh",
+];
+/// Rules whose limit the usual value touches.
+const FLAPPING: [&str; 5] = [
+    "UpstreamTimeouts",
+    "HighRequestLatency",
+    "ContainerCpuHigh",
+    "GrpcErrorsHigh",
+    "QueryLatencyHigh",
+];
+/// Rules that see a short disturbance.
+const SHORT: [&str; 4] =
+    ["ConnectionsSaturated", "ContainerCpuHigh", "QueryLatencyHigh", "HighErrorRate"];
 /// Anything further away cannot be blamed.
 const HOPS_MAX: u8 = 4;
 
@@ -34,12 +55,7 @@ pub(super) fn add(case: &mut Case) -> Option<()> {
 /// every other time one that could be blamed.
 fn chronic(case: &mut Case) -> Option<()> {
     let entity = bystander(case)?;
-    let rule = *case.numbers.pick(&[
-        named("ContainerMemoryHigh"),
-        named("DiskAlmostFull"),
-        named("HighRequestLatency"),
-        named("ConsumerLagHigh"),
-    ]);
+    let rule = rule_of(case, entity, &CHRONIC);
     // Hours before the stream begins, or within it.
     let before = match case.numbers.chance(0.6) {
         true => case.fault_at + minutes(case.numbers.uniform(60.0, 3_000.0)),
@@ -52,12 +68,7 @@ fn chronic(case: &mut Case) -> Option<()> {
 /// An alert that comes and goes every few minutes, before, during and after.
 fn flapper(case: &mut Case) -> Option<()> {
     let entity = bystander(case)?;
-    let rule = *case.numbers.pick(&[
-        named("UpstreamTimeouts"),
-        named("HighRequestLatency"),
-        named("ContainerCpuHigh"),
-        named("GrpcErrorsHigh"),
-    ]);
+    let rule = rule_of(case, entity, &FLAPPING);
     let mut at = case.fault_at - minutes(case.numbers.uniform(20.0, 40.0));
     let mut fires = Vec::new();
     while at < case.repaired_at + minutes(10.0) {
@@ -82,12 +93,7 @@ fn blip(case: &mut Case) -> Option<()> {
     };
     let places: Vec<usize> = (0..graph.len()).filter(is_place).collect();
     let entity = *case.numbers.pick(some(&places)?);
-    let rule = *case.numbers.pick(&[
-        named("ConnectionsSaturated"),
-        named("ContainerCpuHigh"),
-        named("QueryLatencyHigh"),
-        named("HighErrorRate"),
-    ]);
+    let rule = rule_of(case, entity, &SHORT);
     let starts = case.fault_at + minutes(case.numbers.uniform(2.0, 20.0));
     let ends = starts + seconds(case.numbers.uniform(60.0, 180.0));
     noise(case, rule, entity, &[(starts, ends)])
@@ -100,7 +106,7 @@ fn quiet_dependency(case: &mut Case) -> Option<()> {
     let share = case.numbers.uniform(0.6, 0.85);
     let count = (sufferers.len() as f64 * share).ceil() as usize;
     let dependents = case.numbers.some(count.min(sufferers.len().checked_sub(1)?), &sufferers);
-    let quiet = case.land.graph.add("feature-flags".to_owned());
+    let quiet = case.land.graph.add(QUIET.to_owned());
     case.land.roles.push(super::layered::Role::Store);
     for dependent in dependents {
         case.land.graph.link(dependent, quiet);
@@ -119,11 +125,20 @@ fn quiet_dependency(case: &mut Case) -> Option<()> {
 /// An entity that is well: every other time one that a sufferer depends on, if there is one.
 fn bystander(case: &mut Case) -> Option<usize> {
     let graph = &case.land.graph;
-    let well = |entity: &usize| !case.suffering.contains_key(entity);
+    let well =
+        |entity: &usize| !case.suffering.contains_key(entity) && graph.names[*entity] != QUIET;
     let all: Vec<usize> = (0..graph.len()).filter(well).collect();
     let near: Vec<usize> = near(graph, &case.sufferers()).into_iter().filter(well).collect();
     let from = if case.numbers.chance(0.5) && !near.is_empty() { near } else { all };
     Some(*case.numbers.pick(some(&from)?))
+}
+
+/// One of these rules that such an entity has.
+fn rule_of(case: &mut Case, entity: usize, names: &[&str]) -> &'static Rule {
+    let role = case.land.roles[entity];
+    let suits: Vec<&Rule> =
+        names.iter().map(|name| named(name)).filter(|rule| rule.suits(role)).collect();
+    case.numbers.pick(&suits)
 }
 
 /// What these depend on directly.

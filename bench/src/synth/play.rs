@@ -20,19 +20,21 @@ const HOLDS_MS: i64 = 240_000;
 /// `None` when the graph changes on the way: an engine keeps the graph that it was made with.
 #[must_use]
 pub fn play(scenario: &Scenario, policy: &Policy) -> Option<Vec<MemberLine>> {
-    if scenario.changed_graph.is_some() {
-        return None;
-    }
+    scenario.changed_graph.is_none().then(|| play_as(scenario, &scenario.events, policy))
+}
+
+/// The same with other messages about the same alerts.
+pub(super) fn play_as(scenario: &Scenario, events: &[Event], policy: &Policy) -> Vec<MemberLine> {
     let mut run = Run {
         engine: Engine::new(policy.clone(), scenario.graph.topology(), "synth/0", HashSeed(0)),
         decisions: Decisions::new(),
         outcome: Outcome::default(),
     };
-    for (seq, event) in (1..).zip(&scenario.events) {
+    for (seq, event) in (1..).zip(events) {
         run.advance(instant(event.at));
         run.apply(Seq(seq), scenario, event);
     }
-    Some(run.lines(scenario))
+    run.lines(scenario)
 }
 
 struct Run {

@@ -8,8 +8,9 @@ use hypocenter_engine::Policy;
 
 use super::decoys;
 use super::kinds::{Draw, Kind};
-use super::play::play;
+use super::play::{play, play_as};
 use super::scenario::Scenario;
+use crate::score::data::{Origin, TrueIncident};
 use crate::score::grouping::{Figures, score};
 use crate::score::predictions::MemberLine;
 
@@ -26,7 +27,7 @@ impl Bound {
         let (sign, limit, is_met) = match self {
             Self::AtMost(limit) => ('≤', limit, value <= limit),
             Self::AtLeast(limit) => ('≥', limit, value >= limit),
-            Self::Open => return "| |".to_owned(),
+            Self::Open => return "| | |".to_owned(),
         };
         format!("| {sign} {limit} | {} |", if is_met { "yes" } else { "**no**" })
     }
@@ -44,6 +45,8 @@ struct Measured {
     clean: bool,
     /// Whether an incident has alerts of two faults.
     mixed: bool,
+    /// How far alerts are grouped as they are without delays; 1 where nothing is delayed.
+    as_in_order: f64,
 }
 
 /// Plays and scores all that is drawn.
@@ -59,7 +62,12 @@ pub fn report(draws: &[Draw], policy: &Policy) -> Result<String> {
         for make in &draw.makers {
             let scenario = make();
             if let Some(lines) = play(&scenario, policy) {
-                measured.push(Measured::new(&scenario, &lines)?);
+                let mut one = Measured::new(&scenario, &lines)?;
+                if let Some(events) = &scenario.in_order {
+                    one.as_in_order =
+                        sameness(&scenario, &play_as(&scenario, events, policy), &lines)?;
+                }
+                measured.push(one);
             }
         }
         let left_out = draw.makers.len() - measured.len();
@@ -132,7 +140,13 @@ fn figures(kind: Kind, measured: &[Measured]) -> Vec<(&'static str, f64, Bound)>
         ],
         Kind::SlowAlertingCause => slow(0.85),
         Kind::SlowSilentCause => slow(0.70),
-        Kind::Cascade | Kind::Reordered => judged(Open, Open, Open, Open),
+        Kind::Cascade => judged(Open, Open, Open, Open),
+        Kind::Reordered => {
+            let as_in_order: f64 = measured.iter().map(|m| m.as_in_order).sum();
+            let mut list = judged(Open, Open, Open, Open);
+            list.push(("grouped as in order, ARI", as_in_order / measured.len() as f64, Open));
+            list
+        }
     }
 }
 
@@ -169,6 +183,27 @@ impl Measured {
             in_one: held as f64 / members.max(1) as f64,
             clean: clean && !mixed,
             mixed,
+            as_in_order: 1.0,
         })
     }
+}
+
+/// Agreement of two groupings of the same alerts, as an adjusted Rand index: the first one is taken
+/// for the truth.
+fn sameness(scenario: &Scenario, first: &[MemberLine], other: &[MemberLine]) -> Result<f64> {
+    let mut truth = scenario.truth();
+    let mut numbers = BTreeMap::new();
+    for (row, line) in truth.truth.iter_mut().zip(first) {
+        row.origin = match &line.incident {
+            None => Origin::Noise,
+            Some(incident) => {
+                let next = numbers.len();
+                Origin::Incident(*numbers.entry(incident.as_str()).or_insert(next))
+            }
+        };
+    }
+    let incident =
+        |number: usize| TrueIncident { id: number.to_string(), root_causes: BTreeSet::new() };
+    truth.incidents = (0..numbers.len()).map(incident).collect();
+    Ok(score(&truth, other)?.ari)
 }

@@ -66,6 +66,8 @@ pub struct Scenario {
     pub(super) instances: Vec<Instance>,
     /// In order of arrival.
     pub(super) events: Vec<Event>,
+    /// The same as they would have arrived without delay, if some are late.
+    pub(super) in_order: Option<Vec<Event>>,
     /// The causes of each fault, by number.
     pub(super) causes: Vec<BTreeSet<usize>>,
     /// What was put in to mislead, by name.
@@ -119,7 +121,8 @@ impl Scenario {
     }
 
     /// What the scorer needs to know of it.
-    pub(super) fn truth(&self) -> Storm {
+    #[must_use]
+    pub fn truth(&self) -> Storm {
         let fingerprints: Vec<String> =
             self.alerts.iter().map(|alert| alert.fingerprint().to_string()).collect();
         let row = |instance: &Instance| TruthRow {

@@ -64,6 +64,7 @@ pub(super) fn tell(scenario: &mut Scenario, telling: Telling, numbers: &mut Numb
 
 /// Lets some messages come late, the later the rarer, and with that out of order.
 pub(super) fn delay_some(scenario: &mut Scenario, share: f64, most: f64, numbers: &mut Numbers) {
+    scenario.in_order = Some(scenario.events.clone());
     for event in &mut scenario.events {
         if numbers.chance(share) {
             event.at += seconds(numbers.log_uniform(1.0, most));
