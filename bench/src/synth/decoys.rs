@@ -92,7 +92,7 @@ fn blip(case: &mut Case) -> Option<()> {
             && (1..=sufferers.len() / 3).contains(&shared)
     };
     let places: Vec<usize> = (0..graph.len()).filter(is_place).collect();
-    let entity = *case.numbers.pick(some(&places)?);
+    let entity = case.numbers.pick(some(&places)?);
     let rule = rule_of(case, entity, &SHORT);
     let starts = case.fault_at + minutes(case.numbers.uniform(2.0, 20.0));
     let ends = starts + seconds(case.numbers.uniform(60.0, 180.0));
@@ -130,13 +130,13 @@ fn bystander(case: &mut Case) -> Option<usize> {
     let all: Vec<usize> = (0..graph.len()).filter(well).collect();
     let near: Vec<usize> = near(graph, &case.sufferers()).into_iter().filter(well).collect();
     let from = if case.numbers.chance(0.5) && !near.is_empty() { near } else { all };
-    Some(*case.numbers.pick(some(&from)?))
+    Some(case.numbers.pick(some(&from)?))
 }
 
 /// One of these rules that such an entity has.
 fn rule_of(case: &mut Case, entity: usize, names: &[&str]) -> &'static Rule {
     let role = case.land.roles[entity];
-    let suits: Vec<&Rule> =
+    let suits: Vec<&'static Rule> =
         names.iter().map(|name| named(name)).filter(|rule| rule.suits(role)).collect();
     case.numbers.pick(&suits)
 }

@@ -33,7 +33,7 @@ impl Graph {
             graph.add(format!("service-{from:06}"));
             for _ in 0..numbers.between(1, 4) {
                 let to = match numbers.chance(PREFERENTIAL) {
-                    true => *numbers.pick(&chosen),
+                    true => numbers.pick(&chosen),
                     false => numbers.below(from.max(1)),
                 };
                 if graph.link(from, to) {

@@ -106,7 +106,7 @@ pub fn scenarios(kind: Kind, options: &Options) -> Vec<Draw> {
             vec![draw("late and out of order".to_owned(), makers.collect())]
         }
         Kind::TopologyChange => {
-            vec![draw("graph changes".to_owned(), each(|size, seed| changing(size, seed)))]
+            vec![draw("graph changes".to_owned(), each(changing))]
         }
     }
 }

@@ -117,7 +117,7 @@ impl Landscape {
     fn call_some(&mut self, from: usize, count: (i64, i64), to: &[usize], numbers: &mut Numbers) {
         for _ in 0..numbers.between(count.0, count.1) {
             if !to.is_empty() {
-                self.graph.link(from, *numbers.pick(to));
+                self.graph.link(from, numbers.pick(to));
             }
         }
     }
@@ -141,7 +141,7 @@ impl Landscape {
                 let above: &[usize] = if is_front { gateways } else { fronts };
                 // Inner services come before stores: no circle.
                 let above = if self.roles[entity] == Role::Store { inner } else { above };
-                let caller = *numbers.pick(above);
+                let caller = numbers.pick(above);
                 self.graph.link(caller, entity);
             }
         }

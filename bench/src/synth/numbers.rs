@@ -58,8 +58,8 @@ impl Numbers {
     }
 
     /// One of several, each as likely. There must be one.
-    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
     }
 
     /// `count` of several, or all if there are fewer, in random order.

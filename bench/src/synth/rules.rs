@@ -126,7 +126,7 @@ impl Rule {
 
     /// How long its condition must hold, in minutes.
     pub(super) fn hold(&self, numbers: &mut Numbers) -> f64 {
-        *numbers.pick(self.holds)
+        numbers.pick(self.holds)
     }
 
     /// What it sees of a trouble; `None` when that stays within its limit.
@@ -140,14 +140,14 @@ impl Rule {
                 let slow = usual + trouble.delay * numbers.uniform(0.7, 1.5);
                 above(round(usual * numbers.uniform(2.0, 4.0)), slow)
             }
-            Watches::Errors => above(*numbers.pick(&[1.0, 2.0, 5.0]), failing),
-            Watches::Availability => below(*numbers.pick(&[99.0, 99.5]), 100.0 - failing),
+            Watches::Errors => above(numbers.pick(&[1.0, 2.0, 5.0]), failing),
+            Watches::Availability => below(numbers.pick(&[99.0, 99.5]), 100.0 - failing),
             Watches::Outgoing => {
                 let timed_out = failing.max(8.0 * trouble.delay * numbers.unit());
-                above(*numbers.pick(&[1.0, 2.0]), timed_out.min(100.0))
+                above(numbers.pick(&[1.0, 2.0]), timed_out.min(100.0))
             }
             Watches::Saturation => {
-                let limit = *numbers.pick(&[80.0, 85.0, 90.0]);
+                let limit = numbers.pick(&[80.0, 85.0, 90.0]);
                 above(limit, numbers.uniform(limit + 2.0, 100.0))
             }
             Watches::Crash => above(0.0, numbers.between(1, 6) as f64),
@@ -156,7 +156,7 @@ impl Rule {
                 below(round(usual * 0.5), usual * numbers.uniform(0.05, 0.45))
             }
             Watches::Backlog => {
-                let limit = *numbers.pick(&[1_000.0, 10_000.0]);
+                let limit = numbers.pick(&[1_000.0, 10_000.0]);
                 above(limit, limit * numbers.log_uniform(1.2, 20.0))
             }
         };

@@ -44,7 +44,7 @@ pub(super) fn raise(
     (entity, starts, origin): (usize, i64, Origin),
     numbers: &mut Numbers,
 ) {
-    let rule = named(*numbers.pick(rules));
+    let rule = named(numbers.pick(rules));
     let trouble =
         Trouble { delay: numbers.log_uniform(2.0, 6.0), failing: numbers.uniform(10.0, 80.0) };
     let Some(reading) = rule.reads(trouble, numbers) else {

@@ -72,7 +72,7 @@ impl Case {
             graph.callers[entity].len() >= 3 && land.roles[entity] != Role::Gateway
         };
         let roots: Vec<usize> = (0..graph.len()).filter(is_root).collect();
-        let root = *numbers.pick(&roots);
+        let root = numbers.pick(&roots);
         let fault_at = minutes(FAULT_AT_MINUTES) + numbers.between(0, minutes(1.0));
         let repaired_at = fault_at + seconds(numbers.uniform(30.0, 60.0) * 60.0);
         let mut case = Self {
