@@ -3,11 +3,14 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
 use super::config;
 use crate::synth::{Draw, Kind, Options, report, scenarios, write};
+
+/// Sizes of large graphs. In smaller ones there is no place for some faults.
+const SERVICES: RangeInclusive<usize> = 1_000..=1_000_000;
 
 /// Arguments of `synth`.
 #[derive(Args, Clone, Debug)]
@@ -18,7 +21,7 @@ pub struct SynthArgs {
     /// Services in each large graph.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub services: usize,
-    /// Services that depend on the largest hub of a large graph [default: as the graph grows].
+    /// Services that depend on the largest hub of a large graph [default: a tenth of them].
     #[arg(long, value_name = "N")]
     pub hub: Option<usize>,
     /// Seeds of large graphs, from A to B; A also tells samples of small graphs apart.
@@ -46,6 +49,17 @@ pub fn synth(args: &SynthArgs) -> Result<String> {
         some => some,
     };
     let SynthArgs { services, hub, count, .. } = *args;
+    ensure!(
+        SERVICES.contains(&services),
+        "--services is {services}, allowed is {} to {}",
+        SERVICES.start(),
+        SERVICES.end()
+    );
+    ensure!(
+        hub.is_none_or(|hub| hub <= services / 2),
+        "--hub is more than half of the {services} services: name fewer"
+    );
+    ensure!(count != Some(0), "--count is 0: leave it out, or draw one at least");
     let options = Options { services, hub, seeds: args.seeds.clone(), count };
     let draws: Vec<Draw> = kinds.iter().flat_map(|&kind| scenarios(kind, &options)).collect();
     let Some(dir) = &args.write else {

@@ -36,7 +36,7 @@ pub enum Kind {
 pub struct Options {
     /// Services in large graphs.
     pub services: usize,
-    /// Services that depend on the largest hub of large graphs; `None`: as it grows.
+    /// Services that depend on the largest hub of large graphs; `None`: a tenth of them.
     pub hub: Option<usize>,
     /// Seeds of large graphs. The first one also tells samples of small ones apart.
     pub seeds: RangeInclusive<u64>,
@@ -66,7 +66,8 @@ pub type Maker = Box<dyn Fn() -> Scenario>;
 /// What is drawn of a kind.
 #[must_use]
 pub fn scenarios(kind: Kind, options: &Options) -> Vec<Draw> {
-    let size = Size { services: options.services, hub: options.hub };
+    let hub = options.hub.unwrap_or(options.services / 10);
+    let size = Size { services: options.services, hub };
     let draw = |name: String, makers| Draw { name, kind, makers };
     let each = |make: fn(Size, u64) -> Scenario| -> Vec<Maker> {
         let of = |seed: u64| -> Maker { Box::new(move || make(size, seed)) };

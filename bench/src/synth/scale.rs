@@ -11,8 +11,8 @@ use crate::score::data::Origin;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Size {
     pub(super) services: usize,
-    /// So many depend on its largest hub; `None`: as it grows.
-    pub(super) hub: Option<usize>,
+    /// At least so many depend directly on its largest hub.
+    pub(super) hub: usize,
 }
 
 /// What is usual on something that suffers.
