@@ -344,14 +344,16 @@ impl Engine {
             return a;
         };
         let members_before = survivor.members.len() as u32;
-        survivor.absorb(model, loser, &mut self.turnover);
+        let members = survivor.absorb(model, loser, &mut self.turnover);
         let (into, ended) = (survivor.id, loser.id);
-        for (at, member) in loser.members.iter().enumerate() {
-            member.subject.hold(&mut self.world.symbols);
+        for ((at, member), &here) in loser.members.iter().enumerate().zip(&members) {
+            if here >= members_before {
+                member.subject.hold(&mut self.world.symbols);
+            }
             if let Some(alert) = self.alerts.get_mut(member.alert)
                 && alert.place == Place::Member(younger, at as u32)
             {
-                alert.place = Place::Member(older, members_before + at as u32);
+                alert.place = Place::Member(older, here);
             }
         }
         self.stats.merged += 1;
