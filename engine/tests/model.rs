@@ -165,6 +165,9 @@ impl Model {
                 Decision::Closed { incident } => {
                     self.moved.insert(incident, None);
                 }
+                Decision::Reopened { incident } => {
+                    self.moved.remove(&incident);
+                }
                 _ => {}
             }
         }
