@@ -188,6 +188,30 @@ fn e3_a_resolve_comes_twice() {
     );
 }
 
+/// Fault found by the laws: the value of an episode that is over made the present one worse.
+#[test]
+fn e3_a_late_resolve_brings_no_value_along() {
+    let player = check(
+        "web>shop shop>db",
+        "
+        0 fire LatencyHigh db value=2/1
+        20 resolve LatencyHigh db start=0 value=2/1
+        30 fire LatencyHigh db start=30 value=2/1
+        35 resolve LatencyHigh db start=0 end=20 value=90/1
+        ",
+        "
+        0 opened #1 LatencyHigh@db[0]
+        0 published #1 v1 open root=db firing=1/1
+        20 resolved LatencyHigh@db[0]
+        30 joined #1 LatencyHigh@db[30]
+        30 published #1 v2 open root=db firing=1/1
+        35 repeated LatencyHigh@db[30]
+        ",
+    );
+    let view = player.engine.incidents().next().expect("one");
+    assert_eq!(view.root_cause().map(|root| root.score.to_string()), Some("0.846574".to_owned()));
+}
+
 /// A webhook's firing alert with an end that has passed fires all the same.
 #[test]
 fn e3_an_explicit_end_is_kept_and_only_moved_on() {
