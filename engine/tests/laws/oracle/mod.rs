@@ -17,9 +17,11 @@ use hypocenter_engine::{
     Timestamp,
 };
 
+use proptest::prelude::*;
+
 use crate::harness::law;
 use crate::support::Event;
-use crate::world::{Graph, World, end, roomy_worlds, storms};
+use crate::world::{EPOCH, Graph, World, end, roomy_worlds, storms};
 
 use alerts::Alert;
 use formulas::Model;
@@ -88,7 +90,7 @@ impl Oracle {
 }
 
 /// Plays a world in both engines, comparing after each step.
-fn compare(world: &World) {
+fn compare(world: &World, events: &[Event]) {
     let mut spec = world.policy().spec().clone();
     // Not at the same moment as an expiry: which one is first is nobody's promise.
     spec.times.flap_steady = Span::from_millis(301_777);
@@ -96,8 +98,7 @@ fn compare(world: &World) {
     let mut engine = Engine::new(policy.clone(), world.topology("n"), "test/0", HashSeed(1));
     let mut oracle = Oracle::new(spec, Graph::of(&world.edges_text("n")));
     let mut said = Decisions::new();
-    let events = world.events_of_teams();
-    let last = Event { now: end(&events), ..events[0].clone() };
+    let last = Event { now: end(events), ..events[0].clone() };
     for (at, event) in events.iter().chain([&last]).enumerate() {
         // One deadline after the other, so that both are seen at each.
         loop {
@@ -132,7 +133,7 @@ fn s11_the_engine_is_the_slow_and_obvious_model() {
     law(
         "S11, E1 to E16: after each step identity, grouping, candidate, scores and life are the model's",
         roomy_worlds(),
-        |world: World| compare(&world),
+        |world: World| compare(&world, &world.events_of_teams()),
     );
 }
 
@@ -141,6 +142,45 @@ fn s11_in_a_storm_as_well() {
     law(
         "S11, E8, E11, E15: many alerts at once, with merges, are grouped and ranked as the model says",
         storms(),
-        |world: World| compare(&world),
+        |world: World| compare(&world, &world.events_of_teams()),
+    );
+}
+
+/// Wait, start and end of an event, the latter two relative to it.
+type Times = (i64, Option<i64>, Option<i64>);
+
+fn times() -> impl Strategy<Value = Vec<Times>> {
+    let waits = prop_oneof![Just(0), 1..5_000i64, 5_000..100_000i64, 100_000..1_500_000i64];
+    let offset = prop_oneof![
+        Just(None),
+        Just(Some(0)),
+        (-5_000..5_000i64).prop_map(Some),
+        (-2_000_000..400_000i64).prop_map(Some)
+    ];
+    prop::collection::vec((waits, offset.clone(), offset), 40)
+}
+
+#[test]
+fn s11_at_times_of_any_kind() {
+    law(
+        "S11, E2 to E5: the same with starts and ends anywhere in the past and the future",
+        (roomy_worlds(), times(), 1..4usize),
+        |(world, times, entities): (World, Vec<Times>, usize)| {
+            let mut now = EPOCH;
+            let mut events = world.events_of_teams();
+            for (event, &(wait, starts, ends)) in events.iter_mut().zip(&times) {
+                now += wait;
+                event.now = now;
+                (event.starts, event.ends) = (starts.map(|by| now + by), ends.map(|by| now + by));
+                // Few alerts, so that most events are about known ones.
+                for (name, value) in &mut event.labels {
+                    if name == "service" {
+                        let number: usize = value[1..].parse().expect("a number");
+                        *value = format!("n{:02}", number % entities);
+                    }
+                }
+            }
+            compare(&world, &events);
+        },
     );
 }
