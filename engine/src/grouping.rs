@@ -144,7 +144,8 @@ pub(crate) fn are_one(model: Model<'_>, a: &Incident, b: &Incident, onset: Times
     let spec = &model.policy.spec;
     let young = onset.since(a.onset.max(b.onset)) <= spec.times.merge_window;
     let fits = a.members.len() + b.members.len() <= spec.limits.members_max as usize;
-    if !young || !fits {
+    let span = a.newest.max(b.newest).since(a.onset.min(b.onset));
+    if !young || !fits || span > spec.times.max_duration {
         return false;
     }
     let apart = a.onset.since(b.onset).max(b.onset.since(a.onset));

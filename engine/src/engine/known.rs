@@ -95,7 +95,8 @@ impl Engine {
         };
         let of_before = event.ends_at.is_some_and(|end| end < alert.starts_at);
         if !alert.is_firing() || of_before {
-            self.note_repeat(key, event, decisions);
+            // What it says of another episode's value is nothing to this one.
+            self.count_repeat(key, decisions);
             return;
         }
         let at = event.ends_at.map_or(now, |end| end.min(now));
@@ -110,20 +111,24 @@ impl Engine {
         event: &AlertEvent<'_>,
         decisions: &mut Decisions,
     ) {
+        self.count_repeat(key, decisions);
+        if event.breach.is_some() {
+            self.note_worse(key, event, decisions);
+        }
+    }
+
+    fn count_repeat(&mut self, key: AlertKey, decisions: &mut Decisions) {
         self.stats.repeats += 1;
         let Some(alert) = self.alerts.get(key) else {
             return;
         };
-        let (episode, place, firing) = (alert.episode(), alert.place, alert.is_firing());
+        let (episode, place) = (alert.episode(), alert.place);
         decisions.push(Decision::Repeated { alert: episode });
-        if let Place::Member(incident, _) = place {
-            if let Some(incident) = self.incidents.get_mut(incident) {
-                incident.events += 1;
-                incident.repeats += 1;
-            }
-            if firing && event.breach.is_some() {
-                self.note_worse(key, event, decisions);
-            }
+        if let Place::Member(incident, _) = place
+            && let Some(incident) = self.incidents.get_mut(incident)
+        {
+            incident.events += 1;
+            incident.repeats += 1;
         }
     }
 

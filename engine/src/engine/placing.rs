@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Engine;
 use crate::alerts::{Alert, AlertKey, Place, State};
-use crate::decision::{Decision, Decisions, Episode, RerankCause, Suppressor};
+use crate::decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
 use crate::event::AlertEvent;
 use crate::grouping::are_one;
 use crate::incident::{Incident, IncidentKey, Member, Opening, Phase};
@@ -129,8 +129,25 @@ impl Engine {
         self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);
         match self.matches.best() {
             Ok(incident) => self.join(key, incident, seen, onset, out),
-            Err(refused) => self.open(key, seen, onset, refused, out),
+            Err(refused) => match self.home(key, onset) {
+                Some(incident) => {
+                    self.reopen(incident, out);
+                    self.join(key, incident, seen, onset, out);
+                }
+                None => self.open(key, seen, onset, refused, out),
+            },
         }
+    }
+
+    /// The incident to which an alert that fires anew goes back when nothing explains it better:
+    /// its own, also one that was resolved, but none that is frozen.
+    fn home(&self, key: AlertKey, onset: Timestamp) -> Option<IncidentKey> {
+        let Place::Member(incident, _) = self.alerts.get(key)?.place else {
+            return None;
+        };
+        let max_duration = self.world.policy.spec.times.max_duration;
+        let home = self.incidents.get(incident).filter(|i| i.phase != Phase::Merged)?;
+        home.refuses(onset, (u32::MAX, max_duration)).is_none().then_some(incident)
     }
 
     /// Places a flapping alert that has fired without a break for so long that it is not flapping.
@@ -324,6 +341,23 @@ impl Engine {
         self.touch(key);
     }
 
+    /// Lets a merged incident, and all that went into it before, name the one that goes on: nobody
+    /// has to follow more than one step.
+    fn point(&mut self, from: IncidentKey, to: IncidentKey, into: IncidentId) {
+        let moved = self.incidents.get_mut(from).map(|i| std::mem::take(&mut i.taken_in));
+        let mut moved = moved.unwrap_or_default();
+        moved.push(from);
+        for &key in &moved {
+            if let Some(merged) = self.incidents.get_mut(key) {
+                merged.into = Some(into);
+                self.touch(key);
+            }
+        }
+        if let Some(incident) = self.incidents.get_mut(to) {
+            incident.taken_in.extend(moved);
+        }
+    }
+
     /// Merges two incidents when one root explains both. The one that goes on is returned.
     pub(super) fn try_merge(
         &mut self,
@@ -344,20 +378,23 @@ impl Engine {
             return a;
         };
         let members_before = survivor.members.len() as u32;
-        survivor.absorb(model, loser, &mut self.turnover);
+        let members = survivor.absorb(model, loser, &mut self.turnover);
         let (into, ended) = (survivor.id, loser.id);
-        for (at, member) in loser.members.iter().enumerate() {
-            member.subject.hold(&mut self.world.symbols);
+        for ((at, member), &here) in loser.members.iter().enumerate().zip(&members) {
+            if here >= members_before {
+                member.subject.hold(&mut self.world.symbols);
+            }
             if let Some(alert) = self.alerts.get_mut(member.alert)
                 && alert.place == Place::Member(younger, at as u32)
             {
-                alert.place = Place::Member(older, members_before + at as u32);
+                alert.place = Place::Member(older, here);
             }
         }
         self.stats.merged += 1;
         out.push(Decision::Merged { incident: ended, into });
         self.note_turnover(older);
-        self.end_incident(younger, Phase::Merged, Some(into));
+        self.end_incident(younger, Phase::Merged);
+        self.point(younger, older, into);
         self.touch(older);
         self.choose(older, RerankCause::Merge, out);
         older

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 
 use crate::harness::{law, watch};
 use crate::support::{Event, Player, graph, policy};
-use crate::world::{EPOCH, Graph, World, about, alert, end, interleave, player, untimed, worlds};
+use crate::world::{
+    EPOCH, Graph, World, about, alert, end, interleave, player, storms, untimed, worlds,
+};
 
 /// Later than all that any of these scripts brings about.
 const END: i64 = EPOCH + 30 * 86_400_000;
@@ -87,6 +89,44 @@ fn e8_members_share_a_root() {
     );
 }
 
+#[test]
+fn e11_a_life_follows_the_arrows() {
+    law(
+        "E14, E11: an incident goes from phase to phase as docs/model.md draws it, each step told",
+        prop_oneof![worlds(true), storms()],
+        |world: World| {
+            let mut phases: BTreeMap<IncidentId, Phase> = BTreeMap::new();
+            let mut opened = BTreeSet::new();
+            let stage = (world.policy(), world.topology("n"));
+            watch(stage, &world.events_of_teams(), END, |step| {
+                use Phase::{Merged, Open, Resolved, Settled};
+                let mut go = |id: IncidentId, from: &[Phase], to: Phase| {
+                    let before = phases.insert(id, to).unwrap_or(Open);
+                    assert!(from.contains(&before), "{before:?} to {to:?}");
+                };
+                for decision in step.said {
+                    match *decision {
+                        Decision::Opened { incident, .. } => {
+                            assert!(opened.insert(incident), "an id is given once");
+                        }
+                        Decision::Settled { incident } => go(incident, &[Open], Settled),
+                        Decision::Reranked { incident, .. } => go(incident, &[Open, Settled], Open),
+                        Decision::Closed { incident } => go(incident, &[Open, Settled], Resolved),
+                        Decision::Reopened { incident } => go(incident, &[Resolved], Open),
+                        Decision::Merged { incident, .. } => go(incident, &[Open, Settled], Merged),
+                        _ => {}
+                    }
+                }
+                for view in step.engine.incidents() {
+                    assert!(opened.contains(&view.id()));
+                    let phase = phases.get(&view.id()).unwrap_or(&Open);
+                    assert_eq!(view.phase(), *phase, "as told");
+                }
+            });
+        },
+    );
+}
+
 /// How many incidents hold a fault and its symptom.
 fn incidents_of(edges: &str, alerts: &[Event]) -> usize {
     let mut player = player(Policy::default(), graph(edges), 1);
@@ -131,7 +171,8 @@ fn e9_a_silent_hop_has_a_price_and_no_more() {
             };
             assert!(!together(a.max(b)) || together(a.min(b)));
             let max = Policy::default().spec().grouping.hops_max;
-            assert!(a <= max || !together(a), "not beyond hops_max");
+            // A symptom may also blame a direct dependent of the fault, one hop nearer.
+            assert!(a <= max + 1 || !together(a), "not beyond hops_max");
             if gap == 0 && SYMPTOMS[symptom] != "TrafficLow" && CAUSES[cause] != "ErrorsHigh" {
                 assert!(together(2), "one silent hop is passed through");
             }
@@ -165,7 +206,7 @@ fn e10_refusals_are_said_and_counted() {
 fn e10_span_and_members_are_bounded() {
     law(
         "E10: no alert joins more than max_duration after an incident's onset, nor beyond members_max",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let policy = world.policy();
             let (times, limits) = (policy.spec().times, policy.spec().limits);
@@ -224,7 +265,7 @@ fn e8_two_strangers_do_not_meet_at_a_busy_hub() {
 fn e11_the_older_one_survives_and_nothing_rises_again() {
     law(
         "E11, S7: merges go from younger to older, one level deep, while young; what ended stays so",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let policy = world.policy();
             let times = policy.spec().times;
@@ -257,8 +298,12 @@ fn e11_the_older_one_survives_and_nothing_rises_again() {
                         assert_ne!(into.phase(), Phase::Merged, "one level deep");
                         assert_eq!(into.tenant(), view.tenant());
                     }
+                    let reopened = Decision::Reopened { incident: view.id() };
+                    if step.said.contains(&reopened) {
+                        assert_eq!(ended.remove(&view.id()), Some(Phase::Resolved));
+                    }
                     if let Some(before) = ended.get(&view.id()) {
-                        assert_eq!(*before, phase, "it is over for good");
+                        assert_eq!(*before, phase, "it does not rise again");
                     } else if phase.is_final() {
                         ended.insert(view.id(), phase);
                     }
@@ -343,7 +388,7 @@ fn e13_tenants_do_not_touch() {
 fn e13_an_incident_has_one_tenant() {
     law(
         "E13: all members of an incident, also after merges and with full tables, are of its tenant",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let policy = world.policy();
             let mut teams = BTreeMap::new();

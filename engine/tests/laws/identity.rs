@@ -10,7 +10,7 @@ use proptest::sample::Index;
 
 use crate::harness::{law, watch};
 use crate::support::{Detail, Event, Player, graph, policy};
-use crate::world::{EPOCH, World, alert, end, player, untimed, worlds};
+use crate::world::{EPOCH, World, alert, end, player, storms, untimed, worlds};
 
 /// Whether the sender says that it fires.
 fn fires(event: &Event, engine: &Engine) -> bool {
@@ -24,7 +24,7 @@ fn fires(event: &Event, engine: &Engine) -> bool {
 fn e1_what_fires_and_is_placed_is_in_one_live_incident() {
     law(
         "E1, S1: an accepted firing alert is in exactly one live incident, and no other one is",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let (mut placed, mut firing) = (BTreeMap::new(), BTreeSet::new());
             let policy = world.policy();
@@ -72,7 +72,7 @@ const END: i64 = EPOCH + 30 * 86_400_000;
 fn e1_members_are_those_that_were_told() {
     law(
         "E1, S5: an incident has the members that were said to join it or what it took in, each once",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let mut told: BTreeMap<IncidentId, BTreeSet<Fingerprint>> = BTreeMap::new();
             let stage = (world.policy(), world.topology("n"));

@@ -14,6 +14,7 @@ mod grouping;
 mod harness;
 mod identity;
 mod limits;
+mod oracle;
 mod ranking;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,9 +7,11 @@ use hypocenter_engine::{
     Policy, Score, Side,
 };
 
+use proptest::prelude::*;
+
 use crate::harness::{law, watch};
 use crate::support::{Event, graph};
-use crate::world::{EPOCH, Graph, World, alert, player, worlds};
+use crate::world::{EPOCH, Graph, World, alert, player, storms, worlds};
 
 /// Later than all that any of these scripts brings about.
 const END: i64 = EPOCH + 30 * 86_400_000;
@@ -18,7 +20,7 @@ const END: i64 = EPOCH + 30 * 86_400_000;
 fn e14_every_incident_has_one_candidate_that_can_explain_it() {
     law(
         "E14, S2: one candidate always: an alerting entity, a dependency of one, or a named caller",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let graph = Graph::of(&world.edges_text("n"));
             let policy = world.policy();
@@ -42,7 +44,7 @@ fn e14_every_incident_has_one_candidate_that_can_explain_it() {
 fn e14_a_version_is_a_material_change() {
     law(
         "E14, S3: versions grow by one, when something was decided of the incident and only then",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let mut versions: BTreeMap<IncidentId, u64> = BTreeMap::new();
             let stage = (world.policy(), world.topology("n"));
@@ -54,7 +56,8 @@ fn e14_a_version_is_a_material_change() {
                         | Decision::Joined { incident, .. }
                         | Decision::Reranked { incident, .. }
                         | Decision::Settled { incident }
-                        | Decision::Closed { incident } => {
+                        | Decision::Closed { incident }
+                        | Decision::Reopened { incident } => {
                             changed.insert(incident);
                         }
                         Decision::Merged { incident, into } => {
@@ -98,7 +101,7 @@ fn told(view: &IncidentView<'_>) -> String {
 fn e14_nothing_changes_without_a_version() {
     law(
         "E14, S3: phase, candidate, members and merging of an incident are those of its last version",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let mut known: BTreeMap<IncidentId, (u64, String)> = BTreeMap::new();
             let stage = (world.policy(), world.topology("n"));
@@ -120,7 +123,7 @@ fn e14_nothing_changes_without_a_version() {
 fn e14_a_new_candidate_has_a_reason() {
     law(
         "E14: each change of candidate is told with its cause, and opens a settled incident again",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let mut roots: BTreeMap<IncidentId, String> = BTreeMap::new();
             let stage = (world.policy(), world.topology("n"));
@@ -148,7 +151,7 @@ fn e14_a_new_candidate_has_a_reason() {
 fn e15_the_evidence_is_the_score() {
     law(
         "E15: contributions sum to the score, value times weight is a contribution, best comes first",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let stage = (world.policy(), world.topology("n"));
             watch(stage, &world.events("n", ""), END, |step| {
@@ -176,7 +179,7 @@ fn e15_the_evidence_is_the_score() {
 fn e15_belief_is_shared_out() {
     law(
         "E14, E15: confidences follow scores, sum to less than one, and low ones are marked",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let policy = world.policy();
             let low = policy.spec().ranking.low_confidence;
@@ -203,7 +206,7 @@ fn e15_belief_is_shared_out() {
 fn e15_why_not_says_where_it_lost() {
     law(
         "E15: why_not names the next candidates in order, by how much, and a term that cost them",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let stage = (world.policy(), world.topology("n"));
             watch(stage, &world.events("n", ""), END, |step| {
@@ -272,7 +275,7 @@ fn e15_a_worse_cause_stays_the_candidate() {
 fn e15_incidents_explained_together_are_themselves() {
     law(
         "E15: one incident explained together with nothing is explained as it is",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let stage = (world.policy(), world.topology("n"));
             watch(stage, &world.events("n", ""), EPOCH, |step| {
@@ -302,7 +305,7 @@ fn e15_incidents_explained_together_are_themselves() {
 fn e16_silence_has_its_price() {
     law(
         "E16: a candidate without an alert pays for it, and one with an alert does not",
-        worlds(true),
+        prop_oneof![worlds(true), storms()],
         |world: World| {
             let policy = world.policy();
             let price = -Score::from_f64(policy.spec().ranking.silent_price);

@@ -266,6 +266,38 @@ pub(crate) fn roomy_worlds() -> impl Strategy<Value = World> {
     })
 }
 
+/// Worlds in which many entities alert at once and nothing ends: incidents merge here.
+pub(crate) fn storms() -> impl Strategy<Value = World> {
+    let alerts = prop::collection::vec((0..4usize, 0..9usize, 0..3usize), 4..24);
+    (roomy_worlds(), alerts, 4..9usize, 0..5usize).prop_map(|(mut world, alerts, nodes, shape)| {
+        world.nodes = nodes;
+        world.shape = [Shape::Hub, Shape::Tree, Shape::Chain, Shape::Cycle, Shape::Star][shape];
+        world.edges.truncate(4);
+        world.tweak = Tweak {
+            flap_onsets: 4,
+            lateness: 600,
+            quiet_for: 120,
+            max_duration: 900,
+            hops_max: 4,
+            ..world.tweak
+        };
+        let step = |&(wait, entity, rule): &(usize, usize, usize)| Step {
+            // None to four seconds, and symptoms more often than causes.
+            wait: [0, 3, 4, 5][wait],
+            rule: [0, 0, 1][rule],
+            entity,
+            caller: 0,
+            said: 1,
+            start: 1,
+            breach: rule,
+            replica: false,
+            team: 0,
+        };
+        world.steps = alerts.iter().map(step).collect();
+        world
+    })
+}
+
 /// Worlds of any kind; `tight`: also such that meet every limit.
 pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
     let tweak = (

@@ -207,6 +207,7 @@ impl Player {
             }
             Decision::Settled { incident } => format!("settled {}", self.id(incident)),
             Decision::Closed { incident } => format!("closed {}", self.id(incident)),
+            Decision::Reopened { incident } => format!("reopened {}", self.id(incident)),
             Decision::Published { incident, version } => {
                 format!("published {} v{version}", self.id(incident))
             }
