@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::ARCHIVE;
 use crate::commands::score::{self, ScoreArgs};
 use crate::commands::synth::{self, SynthArgs};
+use crate::commands::tune::{self, TuneArgs};
 use crate::score::data::{Data, Split};
 use crate::score::predictions::Predictions;
 use crate::score::table;
@@ -27,6 +28,12 @@ enum Command {
     ///
     /// Without --cases and --storms, the archive in fixtures/eval is scored.
     Score(ScoreArgs),
+    /// Search for better parameters on labelled data, judged on systems left out.
+    ///
+    /// Parameters are every number and duration under grouping, ranking, times and kinds.weights of
+    /// the configuration. For each system they are picked on the others and judged on it; what is
+    /// written is picked on all.
+    Tune(TuneArgs),
     /// Print the figures of prediction files, whoever made them.
     ScorePredictions {
         /// Sets and storms: a folder or a .tar.gz archive.
@@ -51,6 +58,7 @@ enum Command {
 pub fn run() -> Result<()> {
     let text = match Cli::parse().command {
         Command::Score(args) => score::score(&args)?,
+        Command::Tune(args) => tune::tune(&args)?,
         Command::ScorePredictions { cases, split, predictions } => {
             let data = Data::read(&cases, split)?;
             let given = Predictions::read(&predictions, &data)?;

@@ -2,6 +2,7 @@
 
 pub mod score;
 pub mod synth;
+pub mod tune;
 
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,19 @@ pub fn config(policy: Option<&Path>) -> Result<Config> {
     match policy {
         Some(file) => Config::load(file).map_err(|error| anyhow!("{error}")),
         None => Ok(Config::default()),
+    }
+}
+
+/// The text of that file; empty without one.
+///
+/// # Errors
+/// That it cannot be read.
+pub fn policy_text(policy: Option<&Path>) -> Result<String> {
+    match policy {
+        Some(file) => {
+            std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))
+        }
+        None => Ok(String::new()),
     }
 }
 

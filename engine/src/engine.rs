@@ -29,6 +29,7 @@ use crate::table::HashSeed;
 use crate::time::Timestamp;
 use crate::timers::{Owner, Timers};
 use crate::topology::Topology;
+use crate::trace::{Trace, Weighed};
 use crate::view::IncidentView;
 use crate::walk::Walks;
 
@@ -56,6 +57,8 @@ pub struct Engine {
     links: Vec<Link>,
     matches: Matches,
     turnover: Turnover,
+    /// What was weighed, while somebody wants to know.
+    trace: Option<Box<Trace>>,
 }
 
 /// Whether [`Engine::advance`] is done.
@@ -101,7 +104,21 @@ impl Engine {
             links: Vec::new(),
             matches: Matches::default(),
             turnover: Turnover::default(),
+            trace: None,
         }
+    }
+
+    /// From now on, keeps what is weighed for each alert that is placed, for
+    /// [`Engine::take_trace`]. Decisions stay the same; placing an alert takes longer.
+    pub fn start_trace(&mut self) {
+        self.trace = Some(Box::default());
+        self.matches.all = Some(Vec::new());
+    }
+
+    /// What was weighed since the last call, in order; empty without [`Engine::start_trace`]. Call
+    /// it after each event: what nobody takes is kept.
+    pub fn take_trace(&mut self) -> Vec<Weighed> {
+        self.trace.as_mut().map(|trace| trace.take()).unwrap_or_default()
     }
 
     /// Applies one event at log time `now`; deadlines that are due by then come first. Call

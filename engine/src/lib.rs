@@ -108,6 +108,7 @@ mod table;
 mod time;
 mod timers;
 mod topology;
+mod trace;
 mod view;
 mod walk;
 
@@ -129,4 +130,5 @@ pub use subject::Severity;
 pub use table::HashSeed;
 pub use time::{Span, Timestamp};
 pub use topology::{Topology, TopologyBuilder, TopologyReport};
+pub use trace::{Alternative, Comparison, Placement, Verdict, Weighed};
 pub use view::{CandidateView, Code, Degraded, Evidence, IncidentView, MemberView, WhyNot};

@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod demo;
+pub mod diff;
+pub mod explain;
 pub mod replay;
 pub mod run;
 
@@ -25,6 +27,8 @@ pub enum Exit {
     Usage = 2,
     /// A configuration, topology or recording is invalid.
     Invalid = 3,
+    /// What was compared differs by more than is allowed.
+    Gate = 4,
     /// An input is unavailable.
     Unavailable = 5,
 }
@@ -69,6 +73,8 @@ pub fn dispatch(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(args),
+        Command::Diff(args) => diff::diff(args),
+        Command::Explain(args) => explain::explain(args),
         Command::Demo(args) => demo::demo(args),
         Command::Schema(SchemaCommand::Incident) => print(&crate::record::schema()),
         Command::Check(CheckCommand::Config(args)) => check::configs(args, &mut io::stdout()),

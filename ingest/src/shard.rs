@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use hypocenter_engine::{
     Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq, Timestamp, Topology,
+    Weighed,
 };
 
 use crate::clock::LogClock;
@@ -19,6 +20,9 @@ pub trait Listener {
     /// Every decision, in order.
     fn decided(&mut self, _decision: &Decision) {}
 
+    /// What was weighed for the decisions that come next; only in a shard that is traced.
+    fn stepped(&mut self, _step: &Stepped<'_>) {}
+
     /// A version of an incident is due: read it from the engine now.
     fn published(&mut self, engine: &Engine, version: &Version<'_>);
 
@@ -28,6 +32,15 @@ pub trait Listener {
     /// One event has been decided, and all it caused handed over, `nanos` after its record was in
     /// the process.
     fn timed(&mut self, _nanos: u64) {}
+}
+
+/// One step of a traced engine: an event, or deadlines up to one published version.
+#[derive(Clone, Copy, Debug)]
+pub struct Stepped<'a> {
+    /// The engine's time: log time of the event, or the deadline.
+    pub now: Timestamp,
+    /// What was weighed.
+    pub weighed: &'a [Weighed],
 }
 
 /// A version of an incident, and the input that caused it.
@@ -95,6 +108,7 @@ struct Lane {
     untimed: u64,
     rejected: u64,
     offsets: Offsets,
+    traced: bool,
 }
 
 impl ShardRunner {
@@ -114,8 +128,15 @@ impl ShardRunner {
             untimed: 0,
             rejected: 0,
             offsets: Offsets::default(),
+            traced: false,
         };
         Self { decoder: Decoder::new(setup.decode.clone()), lane }
+    }
+
+    /// From now on, tells by [`Listener::stepped`] what is weighed for each decision.
+    pub fn start_trace(&mut self) {
+        self.lane.traced = true;
+        self.lane.engine.start_trace();
     }
 
     /// The engine.
@@ -262,6 +283,10 @@ impl Lane {
         // What a record caused before the restart went out then; what time causes now did not.
         if since.is_some() && self.position < self.quiet_before {
             return;
+        }
+        if self.traced {
+            let weighed = self.engine.take_trace();
+            listener.stepped(&Stepped { now: self.engine.now(), weighed: &weighed });
         }
         for decision in self.decisions.as_slice() {
             listener.decided(decision);

@@ -4,16 +4,20 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use hypocenter::config::Config;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{DataArgs, config, write};
+use super::tune::SearchArgs;
+use super::{DataArgs, config, policy_text, write};
 use crate::score::calibration::Calibration;
 use crate::score::data::Data;
 use crate::score::evaluation::Evaluation;
 use crate::score::hypocenter::Hypocenter;
 use crate::score::predictions::Predictions;
 use crate::score::{ablation, grouping, table};
+use crate::tune::measure::Measure;
+use crate::tune::space::Space;
 
 /// Arguments of `score`.
 #[derive(Args, Clone, Debug)]
@@ -33,6 +37,10 @@ pub struct ScoreArgs {
     /// Print instead how far confidence means what it says.
     #[arg(long)]
     pub calibration: bool,
+    /// Print instead what such a policy gets on systems that it was not tuned on: for each system,
+    /// its parameters are picked on the others, as `tune` does by default. Takes minutes.
+    #[arg(long)]
+    pub leave_one_out: bool,
     /// Also write the figures there, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -71,10 +79,21 @@ pub fn score(args: &ScoreArgs) -> Result<String> {
     if args.calibration {
         parts.push(calibration.table());
     }
+    if args.leave_one_out {
+        parts.push(leave_one_out(&data, args, config)?);
+    }
     if parts.is_empty() {
         parts = tables(&data, &given)?;
     }
     Ok(parts.join("\n"))
+}
+
+fn leave_one_out(data: &Data, args: &ScoreArgs, config: Config) -> Result<String> {
+    let space = Space::new(&policy_text(args.policy.as_deref())?, config, &[])?;
+    let search = SearchArgs::default();
+    let mut measure = Measure::new(&space, data, search.jobs);
+    let found = search.find(&mut measure, data)?;
+    Ok(format!("{search}\n\n{}", found.table(&measure, &search.objective)))
 }
 
 fn tables(data: &Data, given: &Predictions) -> Result<Vec<String>> {

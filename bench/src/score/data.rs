@@ -115,6 +115,9 @@ pub struct TrueIncident {
     pub id: String,
     /// The faulty entities; naming any one of them is right.
     pub root_causes: BTreeSet<String>,
+    /// The system in which it happened, if that is told.
+    #[serde(default)]
+    pub system: Option<String>,
 }
 
 #[derive(Deserialize)]

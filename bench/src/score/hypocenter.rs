@@ -73,6 +73,16 @@ impl Hypocenter {
         Ok(lines.collect())
     }
 
+    /// Nanoseconds from record to decisions, summed over the events of a storm, and how many events
+    /// there are.
+    ///
+    /// # Errors
+    /// When the storm cannot be read.
+    pub fn spend(&self, storm: &Storm) -> Result<(u64, u64)> {
+        let (runner, heard) = self.play(&storm.alerts, &storm.topology)?;
+        Ok((heard.nanos, runner.engine().stats().events))
+    }
+
     fn play(&self, alerts: &[u8], topology: &[u8]) -> Result<(ShardRunner, Heard)> {
         let topology = TopologyFile::parse(std::str::from_utf8(topology)?)
             .map_err(|problems| anyhow!("topology: {problems:?}"))?
@@ -103,6 +113,7 @@ impl Hypocenter {
 struct Heard {
     outcome: Outcome,
     refused: Vec<String>,
+    nanos: u64,
 }
 
 impl Listener for Heard {
@@ -118,5 +129,9 @@ impl Listener for Heard {
         if self.refused.len() < 10 {
             self.refused.push(format!("line {}: {}", rejection.position, rejection.reason));
         }
+    }
+
+    fn timed(&mut self, nanos: u64) {
+        self.nanos += nanos;
     }
 }

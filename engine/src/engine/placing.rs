@@ -6,7 +6,7 @@ use super::Engine;
 use crate::alerts::{Alert, AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
 use crate::event::AlertEvent;
-use crate::grouping::are_one;
+use crate::grouping::{Joint, joint};
 use crate::incident::{Incident, IncidentKey, Member, Opening, Phase};
 use crate::kind::Kind;
 use crate::limits::Limit;
@@ -124,9 +124,14 @@ impl Engine {
             return;
         };
         let (tenant, onset) = (alert.tenant, self.onset(alert.starts_at));
+        let episode = alert.episode();
         self.link(seen);
         let model = self.world.model();
         self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);
+        if let Some(trace) = &mut self.trace {
+            let all = self.matches.all.as_deref().unwrap_or_default();
+            trace.placed(model, &self.incidents, episode, (self.now, onset), seen, all);
+        }
         match self.matches.best() {
             Ok(incident) => self.join(key, incident, seen, onset, out),
             Err(refused) => match self.home(key, onset) {
@@ -370,7 +375,11 @@ impl Engine {
         let (Some(first), Some(second)) = (self.incidents.get(a), self.incidents.get(b)) else {
             return a;
         };
-        if !are_one(model, first, second, onset) {
+        let verdict = joint(model, first, second, onset);
+        if let Some(trace) = &mut self.trace {
+            trace.compared(first.id, second.id, verdict);
+        }
+        if !matches!(verdict, Joint::One(_)) {
             return a;
         }
         let (older, younger) = if first.order < second.order { (a, b) } else { (b, a) };

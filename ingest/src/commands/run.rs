@@ -195,7 +195,8 @@ fn name(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn kafka_config(kafka: &KafkaInput, topic: &str) -> KafkaSourceConfig {
+/// How to read one topic of a Kafka input.
+pub(super) fn kafka_config(kafka: &KafkaInput, topic: &str) -> KafkaSourceConfig {
     let mut config = KafkaSourceConfig::new(&kafka.brokers.join(","), topic, &kafka.group);
     config.replay_window = kafka.replay_window;
     config.commit_interval = kafka.commit_interval;
