@@ -4,6 +4,7 @@
 //! `default.yml` is the reference manual: it holds every key with its default, and a test proves
 //! that.
 
+mod alertmanager;
 mod http;
 mod input;
 mod output;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use hypocenter_engine::{LabelLimits, Policy};
 
+pub use alertmanager::{AlertmanagerOutput, Pattern};
 pub use http::{Authorization, ClientTls, Credential, HttpConfig, ProxyUrl, TlsVersion};
 pub use input::{Input, KafkaInput, OffsetReset};
 pub use output::{KafkaOutput, Output, WebhookOutput};
@@ -227,6 +229,7 @@ impl Config {
             match output {
                 Output::File { path } => join(path),
                 Output::Webhook(webhook) => webhook.http.resolve(directory),
+                Output::Alertmanager(output) => output.http.resolve(directory),
                 Output::Kafka(_) | Output::Stdout => {}
             }
         }

@@ -11,6 +11,7 @@ use hypocenter_engine::{
 
 use crate::clock::LogClock;
 use crate::offsets::Offsets;
+use crate::sink::alertmanager::is_own;
 use crate::source::{Record, Shard};
 use crate::wire::{Decoded, Decoder, Options};
 
@@ -21,6 +22,13 @@ pub trait Listener {
 
     /// A version of an incident is due: read it from the engine now.
     fn published(&mut self, engine: &Engine, version: &Version<'_>);
+
+    /// A version that went out before a restart has been decided again.
+    fn rebuilt(&mut self, _engine: &Engine, _version: &Version<'_>) {}
+
+    /// An event is about an alert that a Hypocenter made: it is left out, lest incidents be made of
+    /// incidents.
+    fn ignored_own(&mut self) {}
 
     /// A record, or one alert of it, cannot be read. Nothing else is lost.
     fn rejected(&mut self, rejection: &Rejection<'_>);
@@ -184,6 +192,7 @@ impl ShardRunner {
             lane.clock.note(time, arrived);
         }
         let outcome = decoder.decode(record.payload, &mut |decoded| match decoded {
+            Ok(decoded) if is_own(&decoded.event) => listener.ignored_own(),
             Ok(decoded) => {
                 lane.apply(record, &decoded, since, listener);
                 let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -260,15 +269,19 @@ impl Lane {
 
     fn tell(&mut self, since: Option<Instant>, listener: &mut dyn Listener) {
         // What a record caused before the restart went out then; what time causes now did not.
-        if since.is_some() && self.position < self.quiet_before {
-            return;
-        }
+        let is_quiet = since.is_some() && self.position < self.quiet_before;
         for decision in self.decisions.as_slice() {
-            listener.decided(decision);
+            if !is_quiet {
+                listener.decided(decision);
+            }
             if let &Decision::Published { incident, version } = decision {
                 let (shard, position) = (&self.shard, self.position);
                 let version = Version { incident, version, shard, position, since };
-                listener.published(&self.engine, &version);
+                if is_quiet {
+                    listener.rebuilt(&self.engine, &version);
+                } else {
+                    listener.published(&self.engine, &version);
+                }
             }
         }
     }

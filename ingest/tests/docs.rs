@@ -132,7 +132,7 @@ fn the_record_is_described_as_it_is() {
 
 #[test]
 fn configurations_in_documents_are_valid() {
-    for (document, number) in [("README.md", 1), ("docs/configuration.md", 0)] {
+    for (document, number) in [("README.md", 1), ("docs/configuration.md", 0), ("docs/alertmanager-output.md", 0)] {
         let text = fs::read_to_string(root().join(document)).expect("text");
         let blocks: Vec<&str> = text.split("```yaml\n").skip(1).collect();
         let yaml = blocks[number].split_once("```").expect("its end").0;

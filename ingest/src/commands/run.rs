@@ -20,6 +20,7 @@ use crate::metrics::{Info, Metrics};
 use crate::outbox::Outbox;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::shard::Setup;
+use crate::sink::alertmanager::AlertmanagerSink;
 use crate::sink::file::FileSink;
 use crate::sink::kafka::{KafkaSink, KafkaSinkConfig};
 use crate::sink::stdout::StdoutSink;
@@ -149,6 +150,10 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
                 let mut options = WebhookOptions::new(&webhook.url, webhook.timeout);
                 options.http = webhook.http.clone();
                 Box::new(WebhookSink::start(&options, metrics.sink("webhook"))?)
+            }
+            Output::Alertmanager(output) => {
+                let tenant = config.policy.spec().labels.tenant.as_deref();
+                Box::new(AlertmanagerSink::start(output, tenant, metrics)?)
             }
             Output::Kafka(kafka) => {
                 let mut sink = KafkaSinkConfig::new(&kafka.brokers.join(","), &kafka.topic);
