@@ -17,6 +17,7 @@ use crate::decision::{Decision, Decisions, IncidentId};
 use crate::event::{AlertEvent, Seq};
 use crate::evidence::Turnover;
 use crate::grouping::Matches;
+use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, IncidentKey, Opening, Phase};
 use crate::incidents::Incidents;
 use crate::model::{Link, World};
@@ -65,6 +66,17 @@ pub enum Progress {
     More,
     /// Nothing is due any more.
     Done,
+}
+
+/// A candidate of several incidents taken for one.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Supposed<'a> {
+    /// Its name.
+    pub entity: &'a str,
+    /// Sum of its evidence.
+    pub score: Score,
+    /// Share of belief among all candidates and "none of these", 0 to 1.
+    pub confidence: Score,
 }
 
 impl Engine {
@@ -163,10 +175,10 @@ impl Engine {
         self.incidents.iter().map(|incident| IncidentView::new(self.world.model(), incident))
     }
 
-    /// The candidates if these incidents were one, best first, with their scores: the answer to
-    /// "suppose all this is one fault". Incidents merged into another are left out.
+    /// The candidates if these incidents were one, best first: the answer to "suppose all this is
+    /// one fault". Incidents merged into another are left out.
     #[must_use]
-    pub fn explain_together(&self, ids: &[IncidentId]) -> Vec<(&str, Score)> {
+    pub fn explain_together(&self, ids: &[IncidentId]) -> Vec<Supposed<'_>> {
         let mut parts: Vec<&Incident> =
             ids.iter().filter_map(|&id| self.incidents.find(id)).collect();
         parts.retain(|incident| incident.phase != Phase::Merged);
@@ -188,8 +200,14 @@ impl Engine {
         for part in parts {
             whole.absorb(self.world.model(), part, &mut Turnover::default());
         }
-        let ranked = whole.hypotheses.ranked(self.world.model());
-        ranked.iter().map(|root| (self.world.model().name(root.entity), root.score)).collect()
+        let model = self.world.model();
+        let view = IncidentView::new(model, &whole);
+        let supposed = |root: &Hypothesis| Supposed {
+            entity: model.name(root.entity),
+            score: root.score,
+            confidence: view.confidence(root),
+        };
+        whole.hypotheses.ranked(model).iter().map(supposed).collect()
     }
 
     /// Counters.

@@ -112,7 +112,7 @@ mod view;
 mod walk;
 
 pub use decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
-pub use engine::{Engine, Footprint, Progress};
+pub use engine::{Engine, Footprint, Progress, Supposed};
 pub use event::{AlertEvent, Breach, Seq, Side, Status};
 pub use incident::Phase;
 pub use kind::{Kind, KindWords};

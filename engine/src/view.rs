@@ -269,7 +269,7 @@ impl<'a> IncidentView<'a> {
     }
 
     /// Share of the candidate in the odds of all, "none of these" included.
-    fn confidence(&self, root: &Hypothesis) -> Score {
+    pub(crate) fn confidence(&self, root: &Hypothesis) -> Score {
         let none = Score::from_f64(self.model.policy.spec.ranking.none_score);
         let scores =
             || self.incident.hypotheses.iter().map(|h| h.score).filter(|&s| s > Score::WORST);

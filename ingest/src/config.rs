@@ -179,21 +179,29 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in it, in the order of its lines.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        Self::default().with(text)
+    }
+
+    /// This configuration with what a text says differently.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the text, or that it makes wrong, in the order of its lines.
+    pub fn with(self, text: &str) -> Result<Self, Vec<Problem>> {
         let reader = Reader::default();
-        match Self::read(text, &reader) {
+        match self.read(text, &reader) {
             Some(config) if !reader.has_problem("") => Ok(config),
             _ => Err(reader.into_problems()),
         }
     }
 
-    fn read(text: &str, reader: &Reader) -> Option<Self> {
+    fn read(mut self, text: &str, reader: &Reader) -> Option<Self> {
         let mut problems = Vec::new();
         let node = parse(text, &mut problems);
         for problem in problems {
             reader.problem(problem.at, &problem.path, problem.what);
         }
         let node = node?;
-        let mut config = Self::default();
+        let config = &mut self;
         let mut spec = config.policy.spec().clone();
         reader.section(&node, "", |root| {
             input::read(root, &mut config.input);
@@ -214,8 +222,8 @@ impl Config {
                 s.choice("format", &LogFormat::CHOICES, &mut config.log.format);
             });
         });
-        config.policy = policy::check(reader, spec)?;
-        Some(config)
+        self.policy = policy::check(reader, spec)?;
+        Some(self)
     }
 
     fn resolve(&mut self, directory: &Path) {

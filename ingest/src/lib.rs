@@ -15,6 +15,7 @@ pub mod logging;
 pub mod metrics;
 pub mod offsets;
 pub mod outbox;
+pub mod outcome;
 pub mod pipeline;
 pub mod record;
 pub mod redact;

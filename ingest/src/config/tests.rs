@@ -41,8 +41,8 @@ fn the_manual_holds_exactly_the_defaults() {
 #[test]
 fn the_manual_names_every_key() {
     let (manual, example) = (Reader::default(), Reader::default());
-    Config::read(DEFAULT_YML, &manual).expect("readable");
-    let config = Config::read(&examples(), &example).expect("readable");
+    Config::default().read(DEFAULT_YML, &manual).expect("readable");
+    let config = Config::default().read(&examples(), &example).expect("readable");
     assert_eq!(example.problem_count(), 0, "{:?}", example.into_problems());
     let Input::Kafka(kafka) = &config.input else {
         panic!("the example input is Kafka: {:?}", config.input);
@@ -170,4 +170,15 @@ fn many_problems_are_cut() {
     let shown = error.to_string();
     assert_eq!(shown.lines().count(), PROBLEMS_SHOWN_MAX + 1);
     assert!(shown.ends_with("f: and 450 more"), "{shown}");
+}
+
+#[test]
+fn a_text_is_laid_over_another_configuration() {
+    let base = Config::parse("ranking: {slack: 5, decay: 0.6}").expect("valid");
+    let over = base.clone().with("ranking: {decay: 0.5}").expect("valid");
+    let ranking = over.policy.spec().ranking;
+    assert_eq!((ranking.slack, ranking.decay), (5.0, 0.5));
+    assert_ne!(over.policy.hash(), base.policy.hash());
+    let errors = base.with("grouping: {hops_max: 2}").expect_err("below ranking.hops_max");
+    assert!(errors[0].to_string().contains("hops_max"), "{errors:?}");
 }
