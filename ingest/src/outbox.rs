@@ -153,7 +153,7 @@ impl Outbox {
         let Some(view) = engine.incident(version.incident) else {
             return;
         };
-        let record = IncidentRecord::new(engine, &view, version.shard);
+        let record = IncidentRecord::new(engine, &view, version.shard).with_rules(version.holds);
         self.body.clear();
         if let Err(error) = serde_json::to_writer(&mut self.body, &record) {
             unreachable!("a record is JSON: {error}");

@@ -237,6 +237,8 @@ pub struct Provenance<'a> {
     pub topology: String,
     /// Hash of all parameters.
     pub policy: String,
+    /// Hash of the table of rules' durations; null without one.
+    pub rules: Option<String>,
     /// Version of the engine.
     pub engine: &'static str,
 }
@@ -327,10 +329,20 @@ impl<'a> IncidentRecord<'a> {
                 last: last.0,
                 topology: format!("{:016x}", engine.topology().version()),
                 policy: format!("{:016x}", engine.policy().hash()),
+                rules: None,
                 engine: env!("CARGO_PKG_VERSION"),
             },
             degraded: degraded(view),
         }
+    }
+}
+
+impl IncidentRecord<'_> {
+    /// The same, decided under a version of the table of rules' durations.
+    #[must_use]
+    pub fn with_rules(mut self, version: Option<u64>) -> Self {
+        self.provenance.rules = version.map(|version| format!("{version:016x}"));
+        self
     }
 }
 

@@ -6,10 +6,12 @@ use std::fmt;
 use std::time::Instant;
 
 use hypocenter_engine::{
-    Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq, Timestamp, Topology,
+    AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq,
+    Timestamp, Topology,
 };
 
 use crate::clock::LogClock;
+use crate::neighbours::{HoldReader, Holds};
 use crate::offsets::Offsets;
 use crate::sink::alertmanager::is_own;
 use crate::source::{Record, Shard};
@@ -51,6 +53,8 @@ pub struct Version<'a> {
     pub position: u64,
     /// When that record was in the process; `None` when time caused it.
     pub since: Option<Instant>,
+    /// Version of the table of rules' durations in use; `None` without one.
+    pub holds: Option<u64>,
 }
 
 /// Something that cannot be read.
@@ -79,6 +83,8 @@ pub struct Setup {
     pub seed: HashSeed,
     /// What the decoder accepts.
     pub decode: Options,
+    /// How long conditions must hold before alerts fire.
+    pub holds: Holds,
 }
 
 /// One engine and its place in the input, and the decoder that feeds it.
@@ -92,6 +98,7 @@ struct Lane {
     shard: Shard,
     engine: Engine,
     decisions: Decisions,
+    holds: HoldReader,
     clock: LogClock,
     /// Whether every record there is has been read.
     caught_up: bool,
@@ -114,6 +121,7 @@ impl ShardRunner {
             engine: Engine::new(policy, topology, &shard.to_string(), setup.seed),
             shard,
             decisions: Decisions::new(),
+            holds: setup.holds.reader(),
             clock: LogClock::default(),
             caught_up: false,
             quiet_before,
@@ -192,7 +200,6 @@ impl ShardRunner {
             lane.clock.note(time, arrived);
         }
         let outcome = decoder.decode(record.payload, &mut |decoded| match decoded {
-            Ok(decoded) if is_own(&decoded.event) => listener.ignored_own(),
             Ok(decoded) => {
                 lane.apply(record, &decoded, since, listener);
                 let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -230,7 +237,11 @@ impl Lane {
         since: Instant,
         listener: &mut dyn Listener,
     ) {
-        let event = &decoded.event;
+        if is_own(&decoded.event) {
+            return listener.ignored_own();
+        }
+        let held = self.holds.table().held(decoded.event.labels);
+        let event = &AlertEvent { held, ..decoded.event };
         // Log time; a recording's own; or, for bare alerts in a file, the alert's latest claim.
         let claimed = || event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
         self.untimed += u64::from(record.time.is_none() && decoded.received_at.is_none());
@@ -276,7 +287,8 @@ impl Lane {
             }
             if let &Decision::Published { incident, version } = decision {
                 let (shard, position) = (&self.shard, self.position);
-                let version = Version { incident, version, shard, position, since };
+                let holds = self.holds.version();
+                let version = Version { incident, version, shard, position, since, holds };
                 if is_quiet {
                     listener.rebuilt(&self.engine, &version);
                 } else {
@@ -287,6 +299,6 @@ impl Lane {
     }
 }
 
-fn is_over(event: &hypocenter_engine::AlertEvent<'_>) -> bool {
+fn is_over(event: &AlertEvent<'_>) -> bool {
     event.status == Some(hypocenter_engine::Status::Resolved)
 }

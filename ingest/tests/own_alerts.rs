@@ -1,5 +1,6 @@
 //! What a shard does with Hypocenter's own alerts, and with what it decided before a restart.
 
+use hypocenter::neighbours::Holds;
 use hypocenter::shard::{Listener, Rejection, Setup, ShardRunner, Version};
 use hypocenter::source::{Record, Shard};
 use hypocenter::wire::Options;
@@ -39,6 +40,7 @@ fn feed(bodies: &[String], quiet_before: u64) -> (Heard, ShardRunner) {
         topology: Topology::default(),
         seed: HashSeed(1),
         decode: Options::default(),
+        holds: Holds::default(),
     };
     let shard = Shard { input: "test".to_owned(), partition: 0 };
     let mut runner = ShardRunner::new(&setup, shard.clone(), quiet_before);

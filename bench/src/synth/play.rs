@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hypocenter_engine::{
     AlertEvent, Breach, Decision, Decisions, Engine, Episode, HashSeed, IncidentId, LabelLimits,
-    Labels, Policy, Progress, Seq, Side, Status,
+    Labels, Policy, Progress, Seq, Side, Span, Status,
 };
 
 use super::scenario::{Alert, Scenario, instant, text};
@@ -60,6 +60,7 @@ pub fn play(scenario: &Scenario, policy: &Policy) -> Outcome {
                 labels,
                 starts_at: Some(instant(instance.starts)),
                 ends_at: Some(instant(ends)),
+                held: Span::ZERO,
                 status: Some(if event.resolved { Status::Resolved } else { Status::Firing }),
                 breach: Some(Breach {
                     value: event.value,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::http::{self, HttpConfig};
+use super::neighbours::urls;
 use super::output::is_http_url;
 use crate::redact::host_of;
 use crate::sink::alertmanager::OWN_LABEL;
@@ -107,7 +108,10 @@ impl Default for AlertmanagerOutput {
 const RESERVED: [&str; 5] = ["alertname", "severity", "entity", "incident_id", OWN_LABEL];
 
 pub(super) fn read(s: &mut Section<'_, '_>, into: &mut AlertmanagerOutput) {
-    urls(s, &mut into.urls);
+    urls(s, "http://127.0.0.1:9093", &mut into.urls);
+    if into.urls.is_empty() && !s.has_problem("urls") {
+        s.problem("urls", "is missing; name every Alertmanager, such as [http://127.0.0.1:9093]");
+    }
     s.duration("timeout", &mut into.timeout);
     s.duration("refresh", &mut into.refresh);
     s.duration("resolve_for", &mut into.resolve_for);
@@ -136,23 +140,6 @@ pub(super) fn read(s: &mut Section<'_, '_>, into: &mut AlertmanagerOutput) {
     }
     s.whole("members_max", 1..=1_000, &mut into.members_max);
     http::read(s, &mut into.http);
-}
-
-fn urls(s: &mut Section<'_, '_>, into: &mut Vec<String>) {
-    s.texts("urls", into);
-    if into.is_empty() && !s.has_problem("urls") {
-        s.problem("urls", "is missing; name every Alertmanager, such as [http://127.0.0.1:9093]");
-    }
-    for (at, url) in into.iter().enumerate() {
-        // Not shown: a URL may carry a password.
-        if !is_http_url(url) || url.contains(['?', '#']) {
-            let what = "must be an http or https URL with a host and no query, such as \
-                        http://127.0.0.1:9093";
-            s.problem(&format!("urls[{at}]"), what);
-        } else if into[..at].contains(url) {
-            s.problem(&format!("urls[{at}]"), "is there twice; keep one");
-        }
-    }
 }
 
 fn labels(s: &mut Section<'_, '_>, into: &mut BTreeMap<String, String>) {
