@@ -5,6 +5,7 @@
 //! neighbour answers, or fails to, ends anything.
 
 pub mod holds;
+pub mod resync;
 mod rules;
 pub mod watch;
 
