@@ -42,7 +42,7 @@ const QUEUE_MAX: usize = 1_000;
 /// Longest wait for peers that answer, when the process ends or a shard is given away.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
 /// The first pause after a failure, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// Keeps incidents in Alertmanagers. Dropping it ends its threads after the requests under way.
 #[derive(Debug)]
