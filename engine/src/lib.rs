@@ -19,7 +19,7 @@
 //! ```
 //! use hypocenter_engine::{
 //!     AlertEvent, Decision, Decisions, Engine, HashSeed, LabelLimits, Labels, Phase, Policy,
-//!     Progress, Seq, Timestamp, TopologyBuilder,
+//!     Progress, Seq, Span, Timestamp, TopologyBuilder,
 //! };
 //!
 //! // Who depends on whom: failure flows against these edges.
@@ -47,6 +47,7 @@
 //!         labels,
 //!         starts_at: Some(now),
 //!         ends_at: None,
+//!         held: Span::ZERO,
 //!         status: None,
 //!         breach: None,
 //!     };

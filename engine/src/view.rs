@@ -405,6 +405,13 @@ impl<'a> IncidentView<'a> {
         self.incident.alerting as usize
     }
 
+    /// The entities that alert in it, at most `count`, in the order in which they joined.
+    pub fn affected(&self, count: usize) -> impl Iterator<Item = &'a str> {
+        let model = self.model;
+        let alerting = self.incident.symptoms.iter().filter(|s| s.is_alerting());
+        alerting.take(count).map(move |s| model.name(s.entity))
+    }
+
     /// The top-most alerting entities, on which no other alerting member depends: where users
     /// feel it. At most `count`, in the order in which they joined, and how many there are.
     #[must_use]

@@ -14,8 +14,9 @@ use std::path::Path;
 use hypocenter_engine::Topology;
 
 use crate::cli::{CheckCommand, Command, CommonArgs, LogArgs, SchemaCommand};
-use crate::config::{Config, Log};
+use crate::config::{Config, Log, RulesWatch};
 use crate::file_error::FileError;
+use crate::neighbours::{HoldTable, Holds};
 use crate::topology_file::TopologyFile;
 
 /// How a command failed, as the exit code says it.
@@ -112,6 +113,19 @@ pub fn load_config(args: &CommonArgs) -> Result<Config, Failure> {
 #[must_use]
 pub fn log_of(args: LogArgs, config: Log) -> Log {
     Log { level: args.level.unwrap_or(config.level), format: args.format.unwrap_or(config.format) }
+}
+
+/// The durations of rules that are known without asking anybody: those of the file, which need not
+/// be there before the first answer of a Prometheus; else, where one will be asked, the shipped ones.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn load_holds(rules: &RulesWatch) -> Result<Holds, Failure> {
+    Ok(match &rules.file {
+        Some(file) if file.exists() => Holds::with(HoldTable::load(file)?),
+        _ if rules.shipped && !rules.urls.is_empty() => Holds::with(HoldTable::shipped()),
+        _ => Holds::default(),
+    })
 }
 
 /// The topology of a configuration, and what was found in its file; empty when it names none.

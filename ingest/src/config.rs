@@ -4,8 +4,10 @@
 //! `default.yml` is the reference manual: it holds every key with its default, and a test proves
 //! that.
 
+mod alertmanager;
 mod http;
 mod input;
+mod neighbours;
 mod output;
 mod policy;
 #[cfg(test)]
@@ -16,8 +18,10 @@ use std::path::{Path, PathBuf};
 
 use hypocenter_engine::{LabelLimits, Policy};
 
+pub use alertmanager::{AlertmanagerOutput, Pattern};
 pub use http::{Authorization, ClientTls, Credential, HttpConfig, ProxyUrl, TlsVersion};
 pub use input::{Input, KafkaInput, OffsetReset};
+pub use neighbours::{Neighbours, Resync, RulesWatch};
 pub use output::{KafkaOutput, Output, WebhookOutput};
 
 use crate::file_error::FileError;
@@ -49,6 +53,8 @@ pub struct Config {
     pub accept: Accept,
     /// Annotations that carry numbers.
     pub annotations: Annotations,
+    /// What is asked of Prometheus and Alertmanager.
+    pub neighbours: Neighbours,
     /// The administrative HTTP server.
     pub web: Web,
     /// Logging.
@@ -153,6 +159,7 @@ impl Default for Config {
             policy: Policy::default(),
             accept: Accept::default(),
             annotations: Annotations::default(),
+            neighbours: Neighbours::default(),
             web: Web::default(),
             log: Log::default(),
         }
@@ -210,6 +217,7 @@ impl Config {
                 config.topology_file = file.map(PathBuf::from);
             });
             policy::read(root, &mut spec, &mut config.accept);
+            neighbours::read(root, &mut config.neighbours);
             root.section("annotations", |s| {
                 s.text("value", &mut config.annotations.value);
                 s.text("threshold", &mut config.annotations.threshold);
@@ -227,6 +235,7 @@ impl Config {
     fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         self.topology_file.iter_mut().for_each(join);
+        self.neighbours.resolve(directory);
         if let Input::File { paths } = &mut self.input {
             let files = paths.iter_mut().filter(|path| **path != Path::new("-"));
             files.for_each(join);
@@ -235,6 +244,7 @@ impl Config {
             match output {
                 Output::File { path } => join(path),
                 Output::Webhook(webhook) => webhook.http.resolve(directory),
+                Output::Alertmanager(output) => output.http.resolve(directory),
                 Output::Kafka(_) | Output::Stdout => {}
             }
         }

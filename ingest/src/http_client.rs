@@ -6,7 +6,7 @@
 
 pub mod address;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 
 use std::fmt;

@@ -15,6 +15,7 @@ mod kafka;
 pub mod kafka_mock;
 pub mod logging;
 pub mod metrics;
+pub mod neighbours;
 pub mod offsets;
 pub mod outbox;
 pub mod outcome;

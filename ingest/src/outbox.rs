@@ -6,12 +6,13 @@ use hdrhistogram::Histogram;
 use hypocenter_engine::{Decision, Engine};
 use tracing::{debug, warn};
 
-use crate::metrics::Snapshot;
+use crate::metrics::{OWN, Snapshot};
 use crate::record::{IncidentRecord, rfc3339};
 use crate::replay::latency_histogram;
 use crate::shard::{Listener, Rejection, Version};
 use crate::sink::kafka::{DeadLetter, KafkaSink};
 use crate::sink::{Cause, Outgoing, Sink, SinkError};
+use crate::source::Shard;
 
 /// Rejections that are logged one by one; after these, each one whose number is a power of two.
 const LOGGED_ONE_BY_ONE: u64 = 10;
@@ -124,6 +125,53 @@ impl Outbox {
         all
     }
 
+    /// The newest state of a shard's incidents has been told.
+    pub fn caught_up(&mut self, shard: &Shard) {
+        for sink in &mut self.sinks {
+            if let Err(error) = sink.caught_up(shard) {
+                self.failure.get_or_insert(error);
+            }
+        }
+    }
+
+    /// A shard is not ours any more.
+    pub fn released(&mut self, shard: &Shard) {
+        for sink in &mut self.sinks {
+            if let Err(error) = sink.released(shard) {
+                self.failure.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Makes the record of a version and hands it to some of the sinks.
+    fn tell(
+        &mut self,
+        engine: &Engine,
+        version: &Version<'_>,
+        each: &mut dyn FnMut(&mut dyn Sink, &Outgoing<'_>) -> Result<(), SinkError>,
+    ) {
+        let Some(view) = engine.incident(version.incident) else {
+            return;
+        };
+        let record = IncidentRecord::new(engine, &view, version.shard).with_rules(version.holds);
+        self.body.clear();
+        if let Err(error) = serde_json::to_writer(&mut self.body, &record) {
+            unreachable!("a record is JSON: {error}");
+        }
+        let outgoing = Outgoing {
+            incident: &record.incident,
+            version: record.version,
+            body: &self.body,
+            headers: &headers(&record, version),
+            cause: Cause { shard: version.shard.clone(), position: version.position },
+        };
+        for sink in &mut self.sinks {
+            if let Err(error) = each(sink.as_mut(), &outgoing) {
+                self.failure.get_or_insert(error);
+            }
+        }
+    }
+
     fn fail(&mut self, error: SinkError) {
         self.failure.get_or_insert(error);
     }
@@ -135,33 +183,26 @@ impl Listener for Outbox {
     }
 
     fn published(&mut self, engine: &Engine, version: &Version<'_>) {
-        let Some(view) = engine.incident(version.incident) else {
-            return;
-        };
-        let record = IncidentRecord::new(engine, &view, version.shard);
-        let mut body = std::mem::take(&mut self.body);
-        body.clear();
-        if let Err(error) = serde_json::to_writer(&mut body, &record) {
-            unreachable!("a record is JSON: {error}");
+        let mut sent = std::mem::take(&mut self.sent);
+        self.tell(engine, version, &mut |sink, record| {
+            sink.send(record)?;
+            sent.push(record.cause.clone());
+            Ok(())
+        });
+        self.sent = sent;
+    }
+
+    fn rebuilt(&mut self, engine: &Engine, version: &Version<'_>) {
+        if self.sinks.iter().any(|sink| sink.wants_state()) {
+            self.tell(engine, version, &mut |sink, record| match sink.wants_state() {
+                true => sink.restore(record),
+                false => Ok(()),
+            });
         }
-        let headers = headers(&record, version);
-        let cause = Cause { shard: version.shard.clone(), position: version.position };
-        let outgoing = Outgoing {
-            incident: &record.incident,
-            version: record.version,
-            body: &body,
-            headers: &headers,
-            cause: cause.clone(),
-        };
-        for sink in &mut self.sinks {
-            match sink.send(&outgoing) {
-                Ok(()) => self.sent.push(cause.clone()),
-                Err(error) => {
-                    self.failure.get_or_insert(error);
-                }
-            }
-        }
-        self.body = body;
+    }
+
+    fn ignored_own(&mut self) {
+        self.counters.events_suppressed.add(OWN, 1);
     }
 
     fn rejected(&mut self, rejection: &Rejection<'_>) {

@@ -130,6 +130,7 @@ impl Pipeline {
             Input::CaughtUp(shard) => {
                 if let Some(runner) = self.shards.get_mut(shard) {
                     runner.caught_up();
+                    self.outbox.caught_up(shard);
                 }
             }
             Input::Revoked(shard) => self.given_up.push(shard.clone()),
@@ -188,6 +189,7 @@ impl Pipeline {
     fn forget(&mut self, shard: &Shard) {
         if let Some(runner) = self.shards.remove(shard) {
             self.past.add(runner.engine().stats());
+            self.outbox.released(shard);
         }
     }
 

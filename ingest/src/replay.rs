@@ -133,7 +133,7 @@ impl<W: Write> Listener for Player<W> {
         let Some(view) = engine.incident(version.incident) else {
             return;
         };
-        let record = IncidentRecord::new(engine, &view, version.shard);
+        let record = IncidentRecord::new(engine, &view, version.shard).with_rules(version.holds);
         self.outcome.published(engine, version.incident);
         self.body.clear();
         if let Err(error) = serde_json::to_writer(&mut self.body, &record) {

@@ -6,12 +6,14 @@ use std::fmt;
 use std::time::Instant;
 
 use hypocenter_engine::{
-    Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq, Timestamp, Topology,
-    Weighed,
+    AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq,
+    Timestamp, Topology, Weighed,
 };
 
 use crate::clock::LogClock;
+use crate::neighbours::{HoldReader, Holds};
 use crate::offsets::Offsets;
+use crate::sink::alertmanager::is_own;
 use crate::source::{Record, Shard};
 use crate::wire::{Decoded, Decoder, Options};
 
@@ -25,6 +27,13 @@ pub trait Listener {
 
     /// A version of an incident is due: read it from the engine now.
     fn published(&mut self, engine: &Engine, version: &Version<'_>);
+
+    /// A version that went out before a restart has been decided again.
+    fn rebuilt(&mut self, _engine: &Engine, _version: &Version<'_>) {}
+
+    /// An event is about an alert that a Hypocenter made: it is left out, lest incidents be made of
+    /// incidents.
+    fn ignored_own(&mut self) {}
 
     /// A record, or one alert of it, cannot be read. Nothing else is lost.
     fn rejected(&mut self, rejection: &Rejection<'_>);
@@ -56,6 +65,8 @@ pub struct Version<'a> {
     pub position: u64,
     /// When that record was in the process; `None` when time caused it.
     pub since: Option<Instant>,
+    /// Version of the table of rules' durations in use; `None` without one.
+    pub holds: Option<u64>,
 }
 
 /// Something that cannot be read.
@@ -84,6 +95,8 @@ pub struct Setup {
     pub seed: HashSeed,
     /// What the decoder accepts.
     pub decode: Options,
+    /// How long conditions must hold before alerts fire.
+    pub holds: Holds,
 }
 
 /// One engine and its place in the input, and the decoder that feeds it.
@@ -97,6 +110,7 @@ struct Lane {
     shard: Shard,
     engine: Engine,
     decisions: Decisions,
+    holds: HoldReader,
     clock: LogClock,
     /// Whether every record there is has been read.
     caught_up: bool,
@@ -120,6 +134,7 @@ impl ShardRunner {
             engine: Engine::new(policy, topology, &shard.to_string(), setup.seed),
             shard,
             decisions: Decisions::new(),
+            holds: setup.holds.reader(),
             clock: LogClock::default(),
             caught_up: false,
             quiet_before,
@@ -242,7 +257,11 @@ impl Lane {
         since: Instant,
         listener: &mut dyn Listener,
     ) {
-        let event = &decoded.event;
+        if is_own(&decoded.event) {
+            return listener.ignored_own();
+        }
+        let held = self.holds.table().held(decoded.event.labels);
+        let event = &AlertEvent { held, ..decoded.event };
         // Log time; a recording's own; or, for bare alerts in a file, the alert's latest claim.
         let claimed = || event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
         self.untimed += u64::from(record.time.is_none() && decoded.received_at.is_none());
@@ -281,24 +300,31 @@ impl Lane {
 
     fn tell(&mut self, since: Option<Instant>, listener: &mut dyn Listener) {
         // What a record caused before the restart went out then; what time causes now did not.
-        if since.is_some() && self.position < self.quiet_before {
-            return;
-        }
+        let is_quiet = since.is_some() && self.position < self.quiet_before;
         if self.traced {
             let weighed = self.engine.take_trace();
-            listener.stepped(&Stepped { now: self.engine.now(), weighed: &weighed });
+            if !is_quiet {
+                listener.stepped(&Stepped { now: self.engine.now(), weighed: &weighed });
+            }
         }
         for decision in self.decisions.as_slice() {
-            listener.decided(decision);
+            if !is_quiet {
+                listener.decided(decision);
+            }
             if let &Decision::Published { incident, version } = decision {
                 let (shard, position) = (&self.shard, self.position);
-                let version = Version { incident, version, shard, position, since };
-                listener.published(&self.engine, &version);
+                let holds = self.holds.version();
+                let version = Version { incident, version, shard, position, since, holds };
+                if is_quiet {
+                    listener.rebuilt(&self.engine, &version);
+                } else {
+                    listener.published(&self.engine, &version);
+                }
             }
         }
     }
 }
 
-fn is_over(event: &hypocenter_engine::AlertEvent<'_>) -> bool {
+fn is_over(event: &AlertEvent<'_>) -> bool {
     event.status == Some(hypocenter_engine::Status::Resolved)
 }

@@ -4,6 +4,7 @@
 //! predictions. It runs what `hypocenter replay` runs, under a policy of your choice.
 
 use anyhow::{Result, anyhow, ensure};
+use hypocenter::commands::load_holds;
 use hypocenter::commands::replay::decode_options;
 use hypocenter::config::Config;
 use hypocenter::outcome::{Outcome, Place};
@@ -92,6 +93,7 @@ impl Hypocenter {
             topology,
             seed: HashSeed(0),
             decode: decode_options(&self.config),
+            holds: load_holds(&self.config.neighbours.rules)?,
         };
         let shard = Shard { input: "score".to_owned(), partition: 0 };
         let mut runner = ShardRunner::new(&setup, shard.clone(), 0);

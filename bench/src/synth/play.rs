@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hypocenter::outcome::{Outcome, Place};
 use hypocenter_engine::{
     AlertEvent, Breach, Decision, Decisions, Engine, Episode, HashSeed, LabelLimits, Labels,
-    Policy, Progress, Seq, Side, Status, Timestamp,
+    Policy, Progress, Seq, Side, Span, Status, Timestamp,
 };
 
 use super::scenario::{Event, Scenario, instant, text};
@@ -66,6 +66,7 @@ impl Run {
             labels,
             starts_at: Some(instant(instance.starts)),
             ends_at: Some(instant(ends_at(scenario, event))),
+            held: Span::ZERO,
             status: Some(if event.resolved { Status::Resolved } else { Status::Firing }),
             breach: Some(Breach { value: event.value, threshold, side }),
         };

@@ -202,8 +202,11 @@ fn sameness(scenario: &Scenario, first: &[MemberLine], other: &[MemberLine]) -> 
             }
         };
     }
-    let incident =
-        |number: usize| TrueIncident { id: number.to_string(), root_causes: BTreeSet::new() };
+    let incident = |number: usize| TrueIncident {
+        id: number.to_string(),
+        system: None,
+        root_causes: BTreeSet::new(),
+    };
     truth.incidents = (0..numbers.len()).map(incident).collect();
     Ok(score(&truth, other)?.ari)
 }

@@ -134,6 +134,7 @@ impl Scenario {
         };
         let incident = |(number, causes): (usize, &BTreeSet<usize>)| TrueIncident {
             id: fault_name(number),
+            system: None,
             root_causes: causes.iter().map(|&cause| self.graph.names[cause].clone()).collect(),
         };
         Storm {

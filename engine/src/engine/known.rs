@@ -5,7 +5,7 @@ use crate::alerts::{AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, RerankCause};
 use crate::event::AlertEvent;
 use crate::incident::IncidentKey;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 impl Engine {
     pub(super) fn fire_known(
@@ -56,7 +56,8 @@ impl Engine {
 
     /// Another replica saw it earlier: the episode keeps its name, the incident its true onset.
     fn note_earlier_start(&mut self, key: AlertKey, starts_at: Timestamp) {
-        let onset = self.onset(starts_at);
+        let held = self.alerts.get(key).map_or(Span::ZERO, |alert| alert.held);
+        let onset = self.onset(starts_at).minus(held);
         if let Some(Place::Member(incident, _)) = self.alerts.get(key).map(|alert| alert.place)
             && let Some(incident) = self.incidents.get_mut(incident)
         {

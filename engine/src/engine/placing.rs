@@ -44,6 +44,7 @@ impl Engine {
             subject,
             state: State::Firing { until, timeout },
             starts_at,
+            held: event.held,
             place: Place::Suppressed(Suppressor::Meta),
             strength: seen.strength,
             excess: seen.excess,
@@ -72,6 +73,7 @@ impl Engine {
         if let Some(alert) = self.alerts.get_mut(key) {
             alert.state = State::Firing { until, timeout };
             alert.starts_at = starts_at;
+            alert.held = event.held;
             alert.strength = seen.strength;
             alert.excess = seen.excess;
         }
@@ -123,8 +125,8 @@ impl Engine {
         let Some(alert) = self.alerts.get(key) else {
             return;
         };
-        let (tenant, onset) = (alert.tenant, self.onset(alert.starts_at));
-        let episode = alert.episode();
+        let onset = self.onset(alert.starts_at).minus(alert.held);
+        let (tenant, episode) = (alert.tenant, alert.episode());
         self.link(seen);
         let model = self.world.model();
         self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);

@@ -25,6 +25,8 @@ impl Engine {
     }
 
     /// An announced start as an onset: neither in the future nor further back than `lateness`.
+    /// How long the condition had held by then is for the caller to take off: it says nothing of
+    /// how late the alert came.
     pub(super) fn onset(&self, starts_at: Timestamp) -> Timestamp {
         starts_at.clamp(self.now.minus(self.world.policy.spec.times.lateness), self.now)
     }

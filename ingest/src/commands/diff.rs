@@ -6,7 +6,7 @@ use std::time::Duration;
 use hypocenter_engine::HashSeed;
 
 use super::replay::decode_options;
-use super::{Exit, Failure, load_topology, log_of, print};
+use super::{Exit, Failure, load_holds, load_topology, log_of, print};
 use crate::cli::{DiffArgs, Format};
 use crate::clock;
 use crate::config::{Config, Log};
@@ -51,7 +51,8 @@ fn play(config: &Path, topology: Option<&Path>, files: &[PathBuf]) -> Result<(Si
     let mut decode = decode_options(&config);
     decode.body_bytes_max = LINE_BYTES_MAX;
     let hash = config.policy.hash();
-    let setup = Setup { policy: config.policy, topology, seed: HashSeed(0), decode };
+    let holds = load_holds(&config.neighbours.rules)?;
+    let setup = Setup { policy: config.policy, topology, seed: HashSeed(0), decode, holds };
     let names = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
     let mut source = FileSource::open(names).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     let (mut side, mut runner) = (Side::default(), None);

@@ -8,7 +8,7 @@ use hypocenter_engine::{HashSeed, Timestamp, Topology};
 
 use super::replay::decode_options;
 use super::run::kafka_config;
-use super::{Exit, Failure, load_config, load_topology, print};
+use super::{Exit, Failure, load_config, load_holds, load_topology, print};
 use crate::cli::{ExplainArgs, Format};
 use crate::clock;
 use crate::config::{Config, Input as ConfigInput};
@@ -54,12 +54,17 @@ fn traced(setup: &Setup, shard: &Shard) -> ShardRunner {
     runner
 }
 
-fn setup(config: &Config, topology: Topology, body_bytes_max: usize) -> (Setup, Collector) {
+fn setup(
+    config: &Config,
+    topology: Topology,
+    body_bytes_max: usize,
+) -> Result<(Setup, Collector), Failure> {
     let mut decode = decode_options(config);
     decode.body_bytes_max = body_bytes_max;
     let replica = config.policy.spec().labels.replica.clone();
     let collector = Collector::new(decode.clone(), replica);
-    (Setup { policy: config.policy.clone(), topology, seed: HashSeed(0), decode }, collector)
+    let (policy, holds) = (config.policy.clone(), load_holds(&config.neighbours.rules)?);
+    Ok((Setup { policy, topology, seed: HashSeed(0), decode, holds }, collector))
 }
 
 fn from_files(
@@ -69,7 +74,7 @@ fn from_files(
     shard: Option<&Shard>,
 ) -> Result<Collector, Failure> {
     // A line of a file may be as long as the file source reads, whatever a network body may be.
-    let (setup, mut collector) = setup(config, topology, LINE_BYTES_MAX);
+    let (setup, mut collector) = setup(config, topology, LINE_BYTES_MAX)?;
     let names = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
     let mut source = FileSource::open(names).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     let progress = source.progress();
@@ -109,7 +114,7 @@ fn from_kafka(
                     name the daemon's with --config.file";
         return Err(Failure::new(Exit::Usage, what));
     };
-    let (setup, mut collector) = setup(config, topology, config.accept.body_bytes_max);
+    let (setup, mut collector) = setup(config, topology, config.accept.body_bytes_max)?;
     let since = since.map(|since| {
         let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_millis(clock::wall().as_millis().saturating_sub(millis))

@@ -10,16 +10,19 @@ use hypocenter_engine::{HashSeed, Topology};
 use tracing::{info, warn};
 
 use super::replay::decode_options;
-use super::{Exit, Failure, load_config, load_topology};
+use super::{Exit, Failure, load_config, load_holds, load_topology};
 use crate::admin::Admin;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Input, KafkaInput, OffsetReset, Output};
 use crate::logging;
 use crate::metrics::{Info, Metrics};
+use crate::neighbours::Holds;
+use crate::neighbours::watch::Watch;
 use crate::outbox::Outbox;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::shard::Setup;
+use crate::sink::alertmanager::AlertmanagerSink;
 use crate::sink::file::FileSink;
 use crate::sink::kafka::{KafkaSink, KafkaSinkConfig};
 use crate::sink::stdout::StdoutSink;
@@ -71,6 +74,7 @@ pub fn serve(
     describe(metrics, &setup);
     let outbox = outbox(config, metrics).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     let mut source = source(&config.input).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    let _watch = watch_rules(config, &setup, metrics)?;
     ready(true);
     let mut pipeline = Pipeline::new(setup, outbox, metrics.clone());
     let outcome = pipeline.run(source.as_mut(), stop);
@@ -96,7 +100,8 @@ fn setup(config: &Config) -> Result<Setup, Failure> {
             warn!(entities, dependencies, "topology has faults; `check topology` lists them");
         }
     }
-    Ok(setup_with(config, topology))
+    let holds = load_holds(&config.neighbours.rules)?;
+    Ok(Setup { holds, ..setup_with(config, topology) })
 }
 
 /// What a configuration and a graph come to.
@@ -108,7 +113,21 @@ pub fn setup_with(config: &Config, topology: Topology) -> Setup {
     }
     // Senders must not be able to guess the key of the hash tables. It changes no decision.
     let seed = HashSeed(clock::wall().as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
-    Setup { policy: config.policy.clone(), topology, seed, decode }
+    Setup { policy: config.policy.clone(), topology, seed, decode, holds: Holds::default() }
+}
+
+/// Asks Prometheus for its rules from now on, if there is one to ask.
+fn watch_rules(
+    config: &Config,
+    setup: &Setup,
+    metrics: &Metrics,
+) -> Result<Option<Watch>, Failure> {
+    let rules = &config.neighbours.rules;
+    if rules.urls.is_empty() {
+        return Ok(None);
+    }
+    let watch = Watch::start(rules, &setup.holds, metrics);
+    watch.map(Some).map_err(|why| Failure::new(Exit::Unavailable, why))
 }
 
 fn describe(metrics: &Metrics, setup: &Setup) {
@@ -149,6 +168,10 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
                 let mut options = WebhookOptions::new(&webhook.url, webhook.timeout);
                 options.http = webhook.http.clone();
                 Box::new(WebhookSink::start(&options, metrics.sink("webhook"))?)
+            }
+            Output::Alertmanager(output) => {
+                let tenant = config.policy.spec().labels.tenant.as_deref();
+                Box::new(AlertmanagerSink::start(output, tenant, metrics)?)
             }
             Output::Kafka(kafka) => {
                 let mut sink = KafkaSinkConfig::new(&kafka.brokers.join(","), &kafka.topic);

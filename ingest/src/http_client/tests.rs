@@ -421,7 +421,7 @@ fn secrets_are_not_in_what_people_read() {
         format!("{{basic_auth: {{username: u, password: [{CANARY}]}}}}"),
         format!("{{authorization: {CANARY}}}"),
         format!("{{follow_redirects: {CANARY}, tls_config: {CANARY}}}"),
-        format!("{CANARY}"),
+        CANARY.to_owned(),
     ] {
         let text = format!(
             "outputs:\n  - type: webhook\n    url: http://h\n    http_config:\n      {wrong}\n"

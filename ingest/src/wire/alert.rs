@@ -1,6 +1,6 @@
 //! One alert object of the tape, checked and handed out.
 
-use hypocenter_engine::{AlertEvent, Labels, Status, Timestamp};
+use hypocenter_engine::{AlertEvent, Labels, Span, Status, Timestamp};
 use simd_json::StaticNode;
 use simd_json::tape::Node;
 
@@ -34,6 +34,7 @@ pub(super) fn read<'a, 'b: 'a>(
         labels,
         starts_at,
         ends_at,
+        held: Span::ZERO,
         status: read_status(fields.status)?,
         breach: read_breach(nodes, fields.annotations, options),
     };
