@@ -73,7 +73,7 @@ fn with_event<R>(
         labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let labels = Labels::canonical(&mut pairs, &LabelLimits::default()).expect("valid");
     let (starts_at, status) = (Some(at), Some(Status::Firing));
-    f(&AlertEvent { labels, starts_at, ends_at: None, status, breach: None })
+    f(&AlertEvent { labels, starts_at, ends_at: None, held: Span::ZERO, status, breach: None })
 }
 
 fn engine(topology: &Topology) -> Engine {

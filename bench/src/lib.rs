@@ -5,4 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod commands;
 pub mod score;
+pub mod synth;
+pub mod tune;

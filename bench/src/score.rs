@@ -7,11 +7,14 @@
 //! Predictions of Hypocenter and of anything else go the same way, as the lines of
 //! [`predictions`], which can be written, looked at, and scored again.
 
+pub mod ablation;
 mod agreement;
 mod alerting;
 pub mod baselines_grouping;
 pub mod baselines_ranking;
+pub mod calibration;
 pub mod data;
+pub mod evaluation;
 mod files;
 mod graph;
 pub mod grouping;

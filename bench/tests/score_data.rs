@@ -86,12 +86,14 @@ fn predictions_survive_their_files() {
     let data = Data::read(&root, Split::Dev).unwrap();
     let mut made = Predictions::default();
     let ranked = vec!["db".to_owned(), "web".to_owned()];
-    made.ranked.insert("shop".into(), vec![RankedLine { case: "one".into(), ranked }]);
+    let line = RankedLine { case: "one".into(), ranked, confidence: Some(0.75) };
+    made.ranked.insert("shop".into(), vec![line]);
     let line = |fingerprint: &str, incident: Option<&str>| MemberLine {
         fingerprint: fingerprint.into(),
         starts_at: "1970-01-01T00:00:01Z".into(),
         incident: incident.map(str::to_owned),
         root: Some("db".into()),
+        confidence: None,
     };
     made.members.insert("squall".into(), vec![line("aa", Some("i1")), line("bb", None)]);
     let dir = root.join("predictions");

@@ -49,6 +49,8 @@ pub(crate) struct Alert {
     pub(crate) state: State,
     /// Start of the current or latest episode, as first announced.
     pub(crate) starts_at: Timestamp,
+    /// How long the condition had held by then.
+    pub(crate) held: Span,
     pub(crate) place: Place,
     /// Worst strength and excess of this episode.
     pub(crate) strength: Score,

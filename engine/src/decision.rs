@@ -155,6 +155,11 @@ pub enum Decision {
         /// The incident.
         incident: IncidentId,
     },
+    /// The incident was resolved, and one of its members fires anew.
+    Reopened {
+        /// The incident.
+        incident: IncidentId,
+    },
     /// The incident has a new version: a record of it is due. Read it with
     /// [`crate::Engine::incident`] before the next call.
     Published {

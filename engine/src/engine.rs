@@ -17,6 +17,7 @@ use crate::decision::{Decision, Decisions, IncidentId};
 use crate::event::{AlertEvent, Seq};
 use crate::evidence::Turnover;
 use crate::grouping::Matches;
+use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, IncidentKey, Opening, Phase};
 use crate::incidents::Incidents;
 use crate::model::{Link, World};
@@ -28,6 +29,7 @@ use crate::table::HashSeed;
 use crate::time::Timestamp;
 use crate::timers::{Owner, Timers};
 use crate::topology::Topology;
+use crate::trace::{Trace, Weighed};
 use crate::view::IncidentView;
 use crate::walk::Walks;
 
@@ -55,6 +57,8 @@ pub struct Engine {
     links: Vec<Link>,
     matches: Matches,
     turnover: Turnover,
+    /// What was weighed, while somebody wants to know.
+    trace: Option<Box<Trace>>,
 }
 
 /// Whether [`Engine::advance`] is done.
@@ -65,6 +69,17 @@ pub enum Progress {
     More,
     /// Nothing is due any more.
     Done,
+}
+
+/// A candidate of several incidents taken for one.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Supposed<'a> {
+    /// Its name.
+    pub entity: &'a str,
+    /// Sum of its evidence.
+    pub score: Score,
+    /// Share of belief among all candidates and "none of these", 0 to 1.
+    pub confidence: Score,
 }
 
 impl Engine {
@@ -89,7 +104,21 @@ impl Engine {
             links: Vec::new(),
             matches: Matches::default(),
             turnover: Turnover::default(),
+            trace: None,
         }
+    }
+
+    /// From now on, keeps what is weighed for each alert that is placed, for
+    /// [`Engine::take_trace`]. Decisions stay the same; placing an alert takes longer.
+    pub fn start_trace(&mut self) {
+        self.trace = Some(Box::default());
+        self.matches.all = Some(Vec::new());
+    }
+
+    /// What was weighed since the last call, in order; empty without [`Engine::start_trace`]. Call
+    /// it after each event: what nobody takes is kept.
+    pub fn take_trace(&mut self) -> Vec<Weighed> {
+        self.trace.as_mut().map(|trace| trace.take()).unwrap_or_default()
     }
 
     /// Applies one event at log time `now`; deadlines that are due by then come first. Call
@@ -163,10 +192,10 @@ impl Engine {
         self.incidents.iter().map(|incident| IncidentView::new(self.world.model(), incident))
     }
 
-    /// The candidates if these incidents were one, best first, with their scores: the answer to
-    /// "suppose all this is one fault". Incidents merged into another are left out.
+    /// The candidates if these incidents were one, best first: the answer to "suppose all this is
+    /// one fault". Incidents merged into another are left out.
     #[must_use]
-    pub fn explain_together(&self, ids: &[IncidentId]) -> Vec<(&str, Score)> {
+    pub fn explain_together(&self, ids: &[IncidentId]) -> Vec<Supposed<'_>> {
         let mut parts: Vec<&Incident> =
             ids.iter().filter_map(|&id| self.incidents.find(id)).collect();
         parts.retain(|incident| incident.phase != Phase::Merged);
@@ -188,8 +217,14 @@ impl Engine {
         for part in parts {
             whole.absorb(self.world.model(), part, &mut Turnover::default());
         }
-        let ranked = whole.hypotheses.ranked(self.world.model());
-        ranked.iter().map(|root| (self.world.model().name(root.entity), root.score)).collect()
+        let model = self.world.model();
+        let view = IncidentView::new(model, &whole);
+        let supposed = |root: &Hypothesis| Supposed {
+            entity: model.name(root.entity),
+            score: root.score,
+            confidence: view.confidence(root),
+        };
+        whole.hypotheses.ranked(model).iter().map(supposed).collect()
     }
 
     /// Counters.

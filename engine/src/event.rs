@@ -1,7 +1,7 @@
 //! What comes in: one observation of an alert, valid by construction.
 
 use crate::label::Labels;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Position of an event in its input: a Kafka offset, a line number. Strictly increasing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -18,6 +18,9 @@ pub struct AlertEvent<'a> {
     pub starts_at: Option<Timestamp>,
     /// When it ended or will be considered ended; `None` when unset.
     pub ends_at: Option<Timestamp>,
+    /// How long the condition had held when the alert began to fire: the `for` of its rule, as far
+    /// as it is known, else zero. The onset lies this long before `starts_at`.
+    pub held: Span,
     /// What the sender says outright. `None`: resolved exactly when `ends_at` is not after now.
     pub status: Option<Status>,
     /// How far over its limit the metric is, when the alert says so in numbers.

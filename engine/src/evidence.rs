@@ -278,10 +278,15 @@ impl Incident {
         if root.nameable && terms.speaks() { terms.total() } else { Score::WORST }
     }
 
-    /// Takes in all members and symptoms of another incident, which stays as it is.
-    pub(crate) fn absorb(&mut self, model: Model<'_>, other: &Self, turnover: &mut Turnover) {
-        let members_before = self.members.len() as u32;
-        self.members.extend(other.members.iter().map(|member| Member { ..*member }));
+    /// Takes in all members and symptoms of another incident, which stays as it is. Where each of
+    /// its members is here.
+    pub(crate) fn absorb(
+        &mut self,
+        model: Model<'_>,
+        other: &Self,
+        turnover: &mut Turnover,
+    ) -> Vec<u32> {
+        let members: Vec<u32> = other.members.iter().map(|&member| self.take_in(member)).collect();
         for theirs in other.hypotheses.iter() {
             match self.hypotheses.get_mut(theirs.entity) {
                 Some(ours) => ours.likelihood += theirs.likelihood - theirs.prior,
@@ -295,7 +300,7 @@ impl Incident {
         let bound = model.claim_bound();
         for theirs in &other.symptoms {
             let at = self.symptom_at(theirs.entity);
-            self.change_symptom(model, at, true, |s| s.absorb(model, theirs, members_before));
+            self.change_symptom(model, at, true, |s| s.absorb(model, theirs, &members));
             let ours = &mut self.symptoms[at];
             let apart = ours.claim(bound) + theirs.claim(bound);
             ours.claims += theirs.claims;
@@ -318,6 +323,27 @@ impl Incident {
         self.events += other.events;
         self.repeats += other.repeats;
         self.flaps += other.flaps;
+        members
+    }
+
+    /// Takes in a member of another incident. An alert that is a member of both stays one.
+    fn take_in(&mut self, theirs: Member) -> u32 {
+        // Seldom do both know the entity: only then it is worth a look at each member.
+        let known = self.by_entity.get(&theirs.subject.entity).is_some();
+        let place = || self.members.iter().position(|ours| ours.alert == theirs.alert);
+        match known.then(place).flatten() {
+            Some(at) => {
+                let ours = &mut self.members[at];
+                if theirs.firing || (theirs.episode > ours.episode && !ours.firing) {
+                    (ours.episode, ours.firing) = (theirs.episode, theirs.firing);
+                }
+                at as u32
+            }
+            None => {
+                self.members.push(theirs);
+                (self.members.len() - 1) as u32
+            }
+        }
     }
 
     /// The likelihood of the best root for both incidents, against the best of each.

@@ -4,7 +4,7 @@
 use crate::incident::{Incident, IncidentKey};
 use crate::incidents::Incidents;
 use crate::limits::{LIVE_PER_ENTITY_MAX, Limit};
-use crate::model::{Link, Model, Observation};
+use crate::model::{Entity, Link, Model, Observation};
 use crate::policy::Grouping;
 use crate::score::{Score, ln};
 use crate::symbol::Symbol;
@@ -16,11 +16,29 @@ pub(crate) struct Match {
     pub(crate) incident: IncidentKey,
     /// Log-likelihood ratio of "one root for both" against "two roots", with the decay in time.
     pub(crate) ratio: Score,
+    /// The root that explains both best; `None` where another rule says that they belong together.
+    pub(crate) root: Option<Entity>,
+    /// What of the ratio is the decay in time.
+    pub(crate) decay: Score,
     /// The decay in time alone, and the one for what an incident stands on.
     near: Score,
     near_standing: Score,
     order: u64,
-    limit: Option<Limit>,
+    pub(crate) limit: Option<Limit>,
+}
+
+impl Match {
+    /// Larger is newer.
+    pub(crate) fn order(&self) -> u64 {
+        self.order
+    }
+
+    /// Takes note of a reason to join: the best one counts.
+    fn consider(&mut self, root: Option<Entity>, fit: Score, decay: Score) {
+        if fit + decay > self.ratio {
+            (self.ratio, self.root, self.decay) = (fit + decay, root, decay);
+        }
+    }
 }
 
 /// What the incidents say to a new alert, best first.
@@ -30,6 +48,8 @@ pub(crate) struct Matches {
     /// By incident slot: the round in which it was met, and where in `list`.
     met: Vec<(u32, u32)>,
     round: u32,
+    /// The list with those that were not likely enough, when somebody wants to know.
+    pub(crate) all: Option<Vec<Match>>,
 }
 
 impl Matches {
@@ -61,7 +81,7 @@ impl Matches {
                 }
                 if let Some(root) = incident.hypotheses.get(link.root) {
                     let behind = root.likelihood - incident.hypotheses.best_likelihood();
-                    found.ratio = found.ratio.max(behind + link.weight - alone + near);
+                    found.consider(Some(link.root), behind + link.weight - alone, near);
                 }
             }
         }
@@ -77,9 +97,12 @@ impl Matches {
             {
                 // The entity is a member already, or the labels that the policy groups by are
                 // those of a member: never worse than a root of its own.
-                found.ratio = found.ratio.max(found.near);
+                found.consider(None, Score::ZERO, found.near);
             }
             found.limit = incident.refuses(onset, limits);
+        }
+        if let Some(all) = &mut self.all {
+            all.clone_from(&self.list);
         }
         self.list.retain(|m| m.ratio >= model.policy.logs.join_ratio);
         // Of equals the newer incident.
@@ -105,6 +128,8 @@ impl Matches {
             self.list.push(Match {
                 incident: incident.key,
                 ratio: Score::WORST,
+                root: None,
+                decay: Score::WORST,
                 near: nearness(gap, grouping.window),
                 near_standing: nearness(gap, grouping.standing_window),
                 order: incident.order,
@@ -139,15 +164,34 @@ fn nearness(gap: Span, window: Span) -> Score {
     if left > 0.0 { Score::from_f64(ln(left)) } else { Score::WORST }
 }
 
+/// Whether two incidents are one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Joint {
+    /// The younger one is too old to be merged.
+    TooOld,
+    /// Together they would last longer than an incident may.
+    TooLong,
+    /// Together they would have too many members.
+    TooMany,
+    /// One root for both is not likely enough: this is `ln` of the ratio.
+    Unlikely(Score),
+    /// It is.
+    One(Score),
+}
+
 /// Whether one root for both incidents is likely enough to make them one.
-pub(crate) fn are_one(model: Model<'_>, a: &Incident, b: &Incident, onset: Timestamp) -> bool {
+pub(crate) fn joint(model: Model<'_>, a: &Incident, b: &Incident, onset: Timestamp) -> Joint {
     let spec = &model.policy.spec;
-    let young = onset.since(a.onset.max(b.onset)) <= spec.times.merge_window;
-    let fits = a.members.len() + b.members.len() <= spec.limits.members_max as usize;
-    if !young || !fits {
-        return false;
+    if onset.since(a.onset.max(b.onset)) > spec.times.merge_window {
+        return Joint::TooOld;
+    }
+    if a.newest.max(b.newest).since(a.onset.min(b.onset)) > spec.times.max_duration {
+        return Joint::TooLong;
+    }
+    if a.members.len() + b.members.len() > spec.limits.members_max as usize {
+        return Joint::TooMany;
     }
     let apart = a.onset.since(b.onset).max(b.onset.since(a.onset));
     let ratio = a.merge_ratio(model, b) + nearness(apart, spec.grouping.window);
-    ratio >= model.policy.logs.join_ratio
+    if ratio >= model.policy.logs.join_ratio { Joint::One(ratio) } else { Joint::Unlikely(ratio) }
 }

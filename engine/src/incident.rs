@@ -24,7 +24,7 @@ pub(crate) struct IncidentKey {
 ///
 /// ```text
 /// open --settle_for without another candidate--> settled --another candidate--> open
-/// open, settled --quiet_for without a firing member--> resolved
+/// open, settled --quiet_for without a firing member--> resolved --a member fires anew--> open
 /// open, settled --an older incident explains it--> merged
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -33,7 +33,8 @@ pub enum Phase {
     Open,
     /// The candidate has stood for `settle_for`.
     Settled,
-    /// No member has fired for `quiet_for`. Final.
+    /// No member has fired for `quiet_for`. Over, unless a member fires anew within `max_duration`
+    /// of the incident's onset.
     Resolved,
     /// It went into an older incident. Final.
     Merged,
@@ -104,6 +105,8 @@ pub(crate) struct Incident {
     pub(crate) repeats: u64,
     pub(crate) flaps: u64,
     pub(crate) into: Option<IncidentId>,
+    /// The incidents that went into it: all of them name it, however they came.
+    pub(crate) taken_in: Vec<IncidentKey>,
     /// The limit that kept its first alert, or a later one, out of where it belonged.
     pub(crate) refused: Option<Limit>,
     pub(crate) timer_at: Timestamp,
@@ -154,6 +157,7 @@ impl Incident {
             repeats: 0,
             flaps: 0,
             into: None,
+            taken_in: Vec::new(),
             refused,
             timer_at: Timestamp::MAX,
         }

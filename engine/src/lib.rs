@@ -19,7 +19,7 @@
 //! ```
 //! use hypocenter_engine::{
 //!     AlertEvent, Decision, Decisions, Engine, HashSeed, LabelLimits, Labels, Phase, Policy,
-//!     Progress, Seq, Timestamp, TopologyBuilder,
+//!     Progress, Seq, Span, Timestamp, TopologyBuilder,
 //! };
 //!
 //! // Who depends on whom: failure flows against these edges.
@@ -47,6 +47,7 @@
 //!         labels,
 //!         starts_at: Some(now),
 //!         ends_at: None,
+//!         held: Span::ZERO,
 //!         status: None,
 //!         breach: None,
 //!     };
@@ -108,11 +109,12 @@ mod table;
 mod time;
 mod timers;
 mod topology;
+mod trace;
 mod view;
 mod walk;
 
 pub use decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
-pub use engine::{Engine, Footprint, Progress};
+pub use engine::{Engine, Footprint, Progress, Supposed};
 pub use event::{AlertEvent, Breach, Seq, Side, Status};
 pub use incident::Phase;
 pub use kind::{Kind, KindWords};
@@ -129,4 +131,5 @@ pub use subject::Severity;
 pub use table::HashSeed;
 pub use time::{Span, Timestamp};
 pub use topology::{Topology, TopologyBuilder, TopologyReport};
+pub use trace::{Alternative, Comparison, Placement, Verdict, Weighed};
 pub use view::{CandidateView, Code, Degraded, Evidence, IncidentView, MemberView, WhyNot};

@@ -29,8 +29,10 @@ pub struct Stats {
     pub opened: u64,
     /// Incidents merged into older ones.
     pub merged: u64,
-    /// Incidents resolved.
+    /// Incidents resolved, once for each time.
     pub resolved: u64,
+    /// Resolved incidents that opened again.
+    pub reopened: u64,
     /// Changes of candidate after the first one.
     pub reranked: u64,
     /// Versions published.
@@ -73,6 +75,7 @@ impl Stats {
             (&mut self.opened, other.opened),
             (&mut self.merged, other.merged),
             (&mut self.resolved, other.resolved),
+            (&mut self.reopened, other.reopened),
             (&mut self.reranked, other.reranked),
             (&mut self.published, other.published),
             (&mut self.refused, other.refused),

@@ -115,9 +115,9 @@ impl Symptom {
         raise(&mut self.callees, callee, strength, |a, b| a < b);
     }
 
-    /// Takes in all of another incident's symptom of the same entity. Member numbers of the
-    /// other one count from `members_before`.
-    pub(crate) fn absorb(&mut self, model: Model<'_>, other: &Self, members_before: u32) {
+    /// Takes in all of another incident's symptom of the same entity. `members`: the numbers here
+    /// of the other one's members.
+    pub(crate) fn absorb(&mut self, model: Model<'_>, other: &Self, members: &[u32]) {
         for &(metric, excess) in &other.delays {
             raise(&mut self.delays, metric, excess, |a, b| a < b);
         }
@@ -135,7 +135,7 @@ impl Symptom {
         for kind in Kind::ALL.map(Kind::index) {
             if other.strengths[kind] > self.strengths[kind] {
                 self.strengths[kind] = other.strengths[kind];
-                self.shown_by[kind] = other.shown_by[kind] + members_before;
+                self.shown_by[kind] = members[other.shown_by[kind] as usize];
             }
         }
         if !self.callers.is_empty() {

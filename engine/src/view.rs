@@ -269,7 +269,7 @@ impl<'a> IncidentView<'a> {
     }
 
     /// Share of the candidate in the odds of all, "none of these" included.
-    fn confidence(&self, root: &Hypothesis) -> Score {
+    pub(crate) fn confidence(&self, root: &Hypothesis) -> Score {
         let none = Score::from_f64(self.model.policy.spec.ranking.none_score);
         let scores =
             || self.incident.hypotheses.iter().map(|h| h.score).filter(|&s| s > Score::WORST);
@@ -403,6 +403,13 @@ impl<'a> IncidentView<'a> {
     #[must_use]
     pub fn entities(&self) -> usize {
         self.incident.alerting as usize
+    }
+
+    /// The entities that alert in it, at most `count`, in the order in which they joined.
+    pub fn affected(&self, count: usize) -> impl Iterator<Item = &'a str> {
+        let model = self.model;
+        let alerting = self.incident.symptoms.iter().filter(|s| s.is_alerting());
+        alerting.take(count).map(move |s| model.name(s.entity))
     }
 
     /// The top-most alerting entities, on which no other alerting member depends: where users

@@ -59,6 +59,7 @@ fn play(topology: Topology, alerts: &mut [(u64, usize)]) -> Vec<usize> {
         let event = AlertEvent {
             labels,
             starts_at: Some(now),
+            held: Span::ZERO,
             ends_at: Some(Timestamp::MAX),
             status: Some(Status::Firing),
             breach: None,

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{LogFormat, LogLevel, parse_listen_address};
+use crate::diff::{Bound, Gates};
+use crate::source::Shard;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +22,7 @@ Exit codes:
   1    failed while running
   2    wrong use of the command line
   3    a configuration, topology or recording is invalid
+  4    what was compared differs by more than is allowed
   5    an input or output is unavailable at the start, or an input cannot go on
   130  interrupted
 
@@ -45,6 +49,12 @@ pub enum Command {
     /// Read recorded alerts as fast as possible and write the incidents they make
     #[command(after_long_help = DETAILS)]
     Replay(ReplayArgs),
+    /// Show why an incident is what it is, from its recorded input
+    #[command(after_long_help = DETAILS)]
+    Explain(ExplainArgs),
+    /// Compare what two configurations make of the same recording
+    #[command(after_long_help = DETAILS)]
+    Diff(DiffArgs),
     /// Show a small outage from first alert to resolved incident
     Demo(DemoArgs),
     /// Print the JSON Schema of what is written
@@ -97,6 +107,98 @@ pub struct ReplayArgs {
     /// Do not show progress and the summary
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// The incident's id; one that was merged leads to the one that it went into
+    #[arg(value_name = "INCIDENT")]
+    pub incident: String,
+    /// Recordings, read in the order given, - is standard input; or kafka: the topics of the
+    /// configuration, from their first record, without the consumer group
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE|kafka")]
+    pub from: Vec<PathBuf>,
+    /// Tell everything of this alert of the incident
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub alert: Option<String>,
+    /// What is written
+    #[arg(long = "format", id = "written_as", value_enum, default_value_t)]
+    pub format: Format,
+    /// Take the recordings for this input and partition, which incident ids depend on
+    /// [default: replay/0]
+    #[arg(long, value_name = "INPUT/PARTITION", value_parser = parse_shard)]
+    pub shard: Option<Shard>,
+    /// Of a topic, read only what is younger than this
+    #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse)]
+    pub since: Option<Duration>,
+    /// What all commands that correlate have in common.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// What is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum Format {
+    /// Text for people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// Reads `alerts/3`.
+fn parse_shard(text: &str) -> Result<Shard, String> {
+    let parts = text.rsplit_once('/');
+    let parts = parts.and_then(|(input, partition)| Some((input, partition.parse().ok()?)));
+    match parts {
+        Some((input, partition)) if !input.is_empty() => {
+            Ok(Shard { input: input.to_owned(), partition })
+        }
+        _ => Err("must be INPUT/PARTITION, such as alerts/3".to_owned()),
+    }
+}
+
+/// Arguments of `diff`.
+#[derive(Args, Clone, Debug)]
+pub struct DiffArgs {
+    /// Recordings, read in the order given, once for each configuration
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// A configuration; give it twice: A, then B
+    #[arg(long = "config", required = true, value_name = "FILE")]
+    pub configs: Vec<PathBuf>,
+    /// Dependency graph for both, YAML or JSON; overrides topology.file
+    #[arg(long, value_name = "FILE")]
+    pub topology: Option<PathBuf>,
+    /// What is written
+    #[arg(long = "format", id = "written_as", value_enum, default_value_t)]
+    pub format: Format,
+    /// Most groups of incidents that may differ, as a number or as per cent of A's incidents; with
+    /// any of these bounds given, only what they bound is looked at [default: nothing may differ]
+    #[arg(long, value_name = "N|N%")]
+    pub max_changed: Option<Bound>,
+    /// Most groups whose candidate may differ
+    #[arg(long, value_name = "N|N%")]
+    pub max_candidates: Option<Bound>,
+    /// Most incidents that B may have more than A
+    #[arg(long, value_name = "N|N%")]
+    pub max_more_incidents: Option<Bound>,
+    /// How log lines are written.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+impl DiffArgs {
+    /// What may differ.
+    #[must_use]
+    pub fn gates(&self) -> Gates {
+        Gates {
+            changed: self.max_changed,
+            candidates: self.max_candidates,
+            more_incidents: self.max_more_incidents,
+        }
+    }
 }
 
 /// Arguments of `demo`.

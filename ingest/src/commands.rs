@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod demo;
+pub mod diff;
+pub mod explain;
 pub mod reload;
 pub mod replay;
 pub mod run;
@@ -14,8 +16,9 @@ use std::path::Path;
 use hypocenter_engine::Topology;
 
 use crate::cli::{CheckCommand, Command, CommonArgs, LogArgs, SchemaCommand};
-use crate::config::{Config, Log};
+use crate::config::{Config, Log, RulesWatch};
 use crate::file_error::FileError;
+use crate::neighbours::{HoldTable, Holds};
 use crate::topology_file::TopologyFile;
 
 /// How a command failed, as the exit code says it.
@@ -27,6 +30,8 @@ pub enum Exit {
     Usage = 2,
     /// A configuration, topology or recording is invalid.
     Invalid = 3,
+    /// What was compared differs by more than is allowed.
+    Gate = 4,
     /// An input is unavailable.
     Unavailable = 5,
 }
@@ -71,6 +76,8 @@ pub fn dispatch(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(args),
+        Command::Diff(args) => diff::diff(args),
+        Command::Explain(args) => explain::explain(args),
         Command::Demo(args) => demo::demo(args),
         Command::Schema(SchemaCommand::Incident) => print(&crate::record::schema()),
         Command::Check(CheckCommand::Config(args)) => check::configs(args, &mut io::stdout()),
@@ -108,6 +115,19 @@ pub fn load_config(args: &CommonArgs) -> Result<Config, Failure> {
 #[must_use]
 pub fn log_of(args: LogArgs, config: Log) -> Log {
     Log { level: args.level.unwrap_or(config.level), format: args.format.unwrap_or(config.format) }
+}
+
+/// The durations of rules that are known without asking anybody: those of the file, which need not
+/// be there before the first answer of a Prometheus; else, where one will be asked, the shipped ones.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn load_holds(rules: &RulesWatch) -> Result<Holds, Failure> {
+    Ok(match &rules.file {
+        Some(file) if file.exists() => Holds::with(HoldTable::load(file)?),
+        _ if rules.shipped && !rules.urls.is_empty() => Holds::with(HoldTable::shipped()),
+        _ => Holds::default(),
+    })
 }
 
 /// The topology of a configuration, and what was found in its file; empty when it names none.

@@ -4,7 +4,10 @@
 //! `default.yml` is the reference manual: it holds every key with its default, and a test proves
 //! that.
 
+mod alertmanager;
+mod http;
 mod input;
+mod neighbours;
 mod output;
 mod policy;
 #[cfg(test)]
@@ -15,7 +18,10 @@ use std::path::{Path, PathBuf};
 
 use hypocenter_engine::{LabelLimits, Policy};
 
+pub use alertmanager::{AlertmanagerOutput, Pattern};
+pub use http::{Authorization, ClientTls, Credential, HttpConfig, ProxyUrl, TlsVersion};
 pub use input::{HttpInput, Input, KafkaInput, OffsetReset};
+pub use neighbours::{Neighbours, Resync, RulesWatch};
 pub use output::{KafkaOutput, Output, WebhookOutput};
 pub use web::{Web, parse_listen_address};
 
@@ -44,6 +50,8 @@ pub struct Config {
     pub accept: Accept,
     /// Annotations that carry numbers.
     pub annotations: Annotations,
+    /// What is asked of Prometheus and Alertmanager.
+    pub neighbours: Neighbours,
     /// HTTP: metrics, health, what can be read.
     pub web: Web,
     /// Logging.
@@ -135,6 +143,7 @@ impl Default for Config {
             policy: Policy::default(),
             accept: Accept::default(),
             annotations: Annotations::default(),
+            neighbours: Neighbours::default(),
             web: Web::default(),
             log: Log::default(),
         }
@@ -159,21 +168,29 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in it, in the order of its lines.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        Self::default().with(text)
+    }
+
+    /// This configuration with what a text says differently.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the text, or that it makes wrong, in the order of its lines.
+    pub fn with(self, text: &str) -> Result<Self, Vec<Problem>> {
         let reader = Reader::default();
-        match Self::read(text, &reader) {
+        match self.read(text, &reader) {
             Some(config) if !reader.has_problem("") => Ok(config),
             _ => Err(reader.into_problems()),
         }
     }
 
-    fn read(text: &str, reader: &Reader) -> Option<Self> {
+    fn read(mut self, text: &str, reader: &Reader) -> Option<Self> {
         let mut problems = Vec::new();
         let node = parse(text, &mut problems);
         for problem in problems {
             reader.problem(problem.at, &problem.path, problem.what);
         }
         let node = node?;
-        let mut config = Self::default();
+        let config = &mut self;
         let mut spec = config.policy.spec().clone();
         reader.section(&node, "", |root| {
             input::read(root, &mut config.input);
@@ -184,6 +201,7 @@ impl Config {
                 config.topology_file = file.map(PathBuf::from);
             });
             policy::read(root, &mut spec, &mut config.accept);
+            neighbours::read(root, &mut config.neighbours);
             root.section("annotations", |s| {
                 s.text("value", &mut config.annotations.value);
                 s.text("threshold", &mut config.annotations.threshold);
@@ -194,13 +212,14 @@ impl Config {
                 s.choice("format", &LogFormat::CHOICES, &mut config.log.format);
             });
         });
-        config.policy = policy::check(reader, spec)?;
-        Some(config)
+        self.policy = policy::check(reader, spec)?;
+        Some(self)
     }
 
     fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         self.topology_file.iter_mut().for_each(join);
+        self.neighbours.resolve(directory);
         self.web.config_file.iter_mut().for_each(join);
         match &mut self.input {
             Input::File { paths } => {
@@ -211,8 +230,11 @@ impl Config {
             Input::Kafka(_) => {}
         }
         for output in &mut self.outputs {
-            if let Output::File { path } = output {
-                join(path);
+            match output {
+                Output::File { path } => join(path),
+                Output::Webhook(webhook) => webhook.http.resolve(directory),
+                Output::Alertmanager(output) => output.http.resolve(directory),
+                Output::Kafka(_) | Output::Stdout => {}
             }
         }
     }

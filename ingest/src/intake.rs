@@ -23,6 +23,7 @@ use counters::Refusal;
 use crate::book::Book;
 use crate::http::answer::{self, Answer};
 use crate::http::{Request, Router};
+use crate::neighbours::resync::Offered;
 use crate::source::http::Queue;
 use crate::wire::{Batch, BodyError, BodyFault, Decoder, Door, Options, Reason, Summary};
 
@@ -96,6 +97,19 @@ impl Intake {
             place.put(batch, received);
         }
         Ok(answer)
+    }
+
+    /// Takes a body of `POST /api/v2/alerts` that did not come over HTTP.
+    pub fn offer(&self, body: &[u8]) -> Offered {
+        let Some(place) = self.queue.place(body.len()) else { return Offered::Full };
+        match self.decode(body, Door::Api) {
+            Ok(batch) if batch.is_empty() => Offered::Taken,
+            Ok(batch) => {
+                place.put(batch, Instant::now());
+                Offered::Taken
+            }
+            Err(refusal) => Offered::Refused(format!("refused with {}", refusal.status())),
+        }
     }
 
     fn check_type(&self, request: &Request) -> Result<(), Box<Answer>> {

@@ -12,10 +12,12 @@ mod snapshot;
 mod tests;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
+use hypocenter_engine::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, MetricEncoder, NoLabelSet, text as openmetrics,
@@ -29,7 +31,7 @@ use crate::source::http::Queue;
 
 pub use definitions::{DEFINITIONS, Definition, Type, reference};
 pub use latency::Latency;
-pub use snapshot::{ByLabel, Info, ShardSnapshot, Snapshot};
+pub use snapshot::{ByLabel, Info, OWN, ShardSnapshot, Snapshot};
 #[cfg(test)]
 pub(crate) use tests::check_text;
 
@@ -53,6 +55,30 @@ impl SinkCounters {
     }
 }
 
+/// Counters of the requests to one server, by whoever sends them.
+#[derive(Debug, Default)]
+pub struct ClientCounters {
+    /// Requests sent.
+    pub requests: AtomicU64,
+    /// Requests without an answer, or with one that was not 2xx.
+    pub failures: AtomicU64,
+    /// When the last success was, in milliseconds since 1970; 0: never.
+    last_success: AtomicU64,
+}
+
+impl ClientCounters {
+    /// Adds one.
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a request succeeded at this time.
+    pub fn note_success(&self, wall: Timestamp) {
+        let millis = u64::try_from(wall.as_millis()).unwrap_or(0);
+        self.last_success.store(millis, Ordering::Relaxed);
+    }
+}
+
 /// All metrics of one daemon. Cheap to clone; clones share their values.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -68,6 +94,7 @@ struct Shared {
     http: Arc<HttpCounters>,
     intake: Mutex<Option<(Arc<IntakeCounters>, Queue)>>,
     reload: Mutex<Option<Reloaded>>,
+    clients: Mutex<Clients>,
 }
 
 /// How the configuration was last read.
@@ -78,6 +105,9 @@ struct Reloaded {
     good_at: u64,
 }
 
+/// Counters by client and peer.
+type Clients = BTreeMap<(&'static str, String), Arc<ClientCounters>>;
+
 /// What the table of definitions reads from.
 #[derive(Debug)]
 struct Values {
@@ -87,6 +117,7 @@ struct Values {
     http: Arc<HttpCounters>,
     intake: Option<(Arc<IntakeCounters>, Queue)>,
     reload: Option<Reloaded>,
+    clients: Clients,
 }
 
 /// Text form of metrics.
@@ -184,6 +215,13 @@ impl Metrics {
         counters
     }
 
+    /// Counters of the requests that `client` sends to `peer`, a scheme, host and port.
+    #[must_use]
+    pub fn client(&self, client: &'static str, peer: &str) -> Arc<ClientCounters> {
+        let mut clients = locked(&self.shared.clients);
+        Arc::clone(clients.entry((client, peer.to_owned())).or_default())
+    }
+
     /// All metrics as text.
     #[must_use]
     pub fn render(&self, exposition: Exposition) -> String {
@@ -227,6 +265,7 @@ impl Collector for Reader {
             http: Arc::clone(&self.0.http),
             intake: locked(&self.0.intake).clone(),
             reload: *locked(&self.0.reload),
+            clients: locked(&self.0.clients).clone(),
         };
         for definition in DEFINITIONS {
             let samples = (definition.read)(&values);

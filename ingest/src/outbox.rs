@@ -7,7 +7,7 @@ use hypocenter_engine::{Decision, Engine};
 use tracing::{debug, warn};
 
 use crate::board::Board;
-use crate::metrics::Snapshot;
+use crate::metrics::{OWN, Snapshot};
 use crate::record::{IncidentRecord, rfc3339};
 use crate::replay::latency_histogram;
 use crate::shard::{Listener, Rejection, Version};
@@ -73,13 +73,6 @@ impl Outbox {
         self
     }
 
-    /// Forgets what readers see of a shard that is not ours any more.
-    pub fn forget(&self, shard: &Shard) {
-        if let Some(board) = &self.board {
-            board.forget(shard);
-        }
-    }
-
     /// Decision latency of every event so far, in nanoseconds.
     #[must_use]
     pub fn latency(&self) -> &Histogram<u64> {
@@ -142,6 +135,60 @@ impl Outbox {
         all
     }
 
+    /// The newest state of a shard's incidents has been told.
+    pub fn caught_up(&mut self, shard: &Shard) {
+        for sink in &mut self.sinks {
+            if let Err(error) = sink.caught_up(shard) {
+                self.failure.get_or_insert(error);
+            }
+        }
+    }
+
+    /// A shard is not ours any more.
+    pub fn released(&mut self, shard: &Shard) {
+        if let Some(board) = &self.board {
+            board.forget(shard);
+        }
+        for sink in &mut self.sinks {
+            if let Err(error) = sink.released(shard) {
+                self.failure.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Makes the record of a version and hands it to some of the sinks.
+    fn tell(
+        &mut self,
+        engine: &Engine,
+        version: &Version<'_>,
+        board: Option<&Board>,
+        each: &mut dyn FnMut(&mut dyn Sink, &Outgoing<'_>) -> Result<(), SinkError>,
+    ) {
+        let Some(view) = engine.incident(version.incident) else {
+            return;
+        };
+        let record = IncidentRecord::new(engine, &view, version.shard).with_rules(version.holds);
+        self.body.clear();
+        if let Err(error) = serde_json::to_writer(&mut self.body, &record) {
+            unreachable!("a record is JSON: {error}");
+        }
+        let outgoing = Outgoing {
+            incident: &record.incident,
+            version: record.version,
+            body: &self.body,
+            headers: &headers(&record, version),
+            cause: Cause { shard: version.shard.clone(), position: version.position },
+        };
+        for sink in &mut self.sinks {
+            if let Err(error) = each(sink.as_mut(), &outgoing) {
+                self.failure.get_or_insert(error);
+            }
+        }
+        if let Some(board) = board {
+            board.published(version.incident, &record, version.shard, &self.body);
+        }
+    }
+
     fn fail(&mut self, error: SinkError) {
         self.failure.get_or_insert(error);
     }
@@ -156,43 +203,34 @@ impl Listener for Outbox {
     }
 
     fn published(&mut self, engine: &Engine, version: &Version<'_>) {
-        let Some(view) = engine.incident(version.incident) else {
-            return;
-        };
-        let record = IncidentRecord::new(engine, &view, version.shard);
-        let mut body = std::mem::take(&mut self.body);
-        body.clear();
-        if let Err(error) = serde_json::to_writer(&mut body, &record) {
-            unreachable!("a record is JSON: {error}");
-        }
-        let headers = headers(&record, version);
-        let cause = Cause { shard: version.shard.clone(), position: version.position };
-        let outgoing = Outgoing {
-            incident: &record.incident,
-            version: record.version,
-            body: &body,
-            headers: &headers,
-            cause: cause.clone(),
-        };
-        for sink in &mut self.sinks {
-            match sink.send(&outgoing) {
-                Ok(()) => self.sent.push(cause.clone()),
-                Err(error) => {
-                    self.failure.get_or_insert(error);
-                }
-            }
-        }
-        if let Some(board) = &self.board {
-            board.published(version.incident, &record, version.shard, &body);
-        }
-        self.body = body;
+        let mut sent = std::mem::take(&mut self.sent);
+        let board = self.board.clone();
+        self.tell(engine, version, board.as_ref(), &mut |sink, record| {
+            sink.send(record)?;
+            sent.push(record.cause.clone());
+            Ok(())
+        });
+        self.sent = sent;
     }
 
-    fn restored(&mut self, engine: &Engine, shard: &Shard) {
+    fn rebuilt(&mut self, engine: &Engine, version: &Version<'_>) {
+        if self.sinks.iter().any(|sink| sink.wants_state()) {
+            self.tell(engine, version, None, &mut |sink, record| match sink.wants_state() {
+                true => sink.restore(record),
+                false => Ok(()),
+            });
+        }
+    }
+
+    fn ignored_own(&mut self) {
+        self.counters.events_suppressed.add(OWN, 1);
+    }
+
+    fn restored(&mut self, engine: &Engine, shard: &Shard, holds: Option<u64>) {
         let Some(board) = &self.board else { return };
         for view in engine.incidents() {
             view.members().for_each(|member| board.restored(view.id(), member.alert.fingerprint));
-            let record = IncidentRecord::new(engine, &view, shard);
+            let record = IncidentRecord::new(engine, &view, shard).with_rules(holds);
             match serde_json::to_vec(&record) {
                 Ok(body) => board.published(view.id(), &record, shard, &body),
                 Err(error) => unreachable!("a record is JSON: {error}"),

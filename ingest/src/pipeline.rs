@@ -138,6 +138,7 @@ impl Pipeline {
             Input::CaughtUp(shard) => {
                 if let Some(runner) = self.shards.get_mut(shard) {
                     runner.caught_up();
+                    self.outbox.caught_up(shard);
                 }
             }
             Input::Revoked(shard) => self.given_up.push(shard.clone()),
@@ -194,9 +195,9 @@ impl Pipeline {
     }
 
     fn forget(&mut self, shard: &Shard) {
-        self.outbox.forget(shard);
         if let Some(runner) = self.shards.remove(shard) {
             self.past.add(runner.engine().stats());
+            self.outbox.released(shard);
         }
     }
 

@@ -20,6 +20,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const MEMBERS_LISTED: usize = 50;
 /// Losing candidates that are told about.
 const WHY_NOT_LISTED: usize = 3;
+/// Affected entities that are named.
+const AFFECTED_LISTED: usize = 100;
 /// Top-most entities that are named.
 const TOP_MOST_LISTED: usize = 8;
 
@@ -165,6 +167,8 @@ pub struct Lost<'a> {
 pub struct Impact<'a> {
     /// Entities that alert.
     pub entities: usize,
+    /// The first 100 of these, in the order in which they joined.
+    pub affected: Vec<&'a str>,
     /// Alerting entities on which no other alerting one depends: where users feel it.
     pub top_most: Vec<&'a str>,
     /// How many of these there are; `top_most` names the first.
@@ -233,6 +237,8 @@ pub struct Provenance<'a> {
     pub topology: String,
     /// Hash of all parameters.
     pub policy: String,
+    /// Hash of the table of rules' durations; null without one.
+    pub rules: Option<String>,
     /// Version of the engine.
     pub engine: &'static str,
 }
@@ -308,7 +314,12 @@ impl<'a> IncidentRecord<'a> {
             rerank_cause: view.rerank_cause().map(|cause| cause.name()),
             evidence: view.evidence().iter().map(EvidenceTerm::new).collect(),
             why_not: view.why_not(WHY_NOT_LISTED).iter().map(Lost::new).collect(),
-            impact: Impact { entities: view.entities(), top_most, top_most_count },
+            impact: Impact {
+                entities: view.entities(),
+                affected: view.affected(AFFECTED_LISTED).collect(),
+                top_most,
+                top_most_count,
+            },
             members: members(view),
             dedup: Dedup { events, repeats, flaps },
             provenance: Provenance {
@@ -318,10 +329,20 @@ impl<'a> IncidentRecord<'a> {
                 last: last.0,
                 topology: format!("{:016x}", engine.topology().version()),
                 policy: format!("{:016x}", engine.policy().hash()),
+                rules: None,
                 engine: env!("CARGO_PKG_VERSION"),
             },
             degraded: degraded(view),
         }
+    }
+}
+
+impl IncidentRecord<'_> {
+    /// The same, decided under a version of the table of rules' durations.
+    #[must_use]
+    pub fn with_rules(mut self, version: Option<u64>) -> Self {
+        self.provenance.rules = version.map(|version| format!("{version:016x}"));
+        self
     }
 }
 

@@ -15,6 +15,30 @@ pub fn host_of(url: &str) -> String {
     format!("{scheme}://{}{port}", uri.host().unwrap_or_default())
 }
 
+/// Text that is never shown: not in logs, not in errors, not in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for where it has to go.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
 /// Names and values of which only the names are shown.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Properties(pub BTreeMap<String, String>);
@@ -57,6 +81,7 @@ mod tests {
         let url = "https://user:secret@host:8443/secret?token=secret";
         assert_eq!(host_of(url), "https://host:8443");
         assert_eq!(host_of("::secret"), "an invalid URL");
+        assert_eq!(format!("{:?}", Secret::new("hush".to_owned())), "<secret>");
         let mut properties = Properties::default();
         properties.insert("sasl.password".to_owned(), "secret".to_owned());
         assert_eq!(format!("{properties:?}"), "{\"sasl.password\"}");

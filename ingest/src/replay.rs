@@ -1,12 +1,12 @@
 //! Recorded alerts through the same engine, on their own clock, as fast as it goes.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use hdrhistogram::Histogram;
-use hypocenter_engine::{Decision, Engine, Episode, IncidentId};
+use hypocenter_engine::{Decision, Engine};
 use serde::Serialize;
 
+use crate::outcome::{Outcome, Place};
 use crate::record::{IncidentRecord, rfc3339};
 use crate::shard::{Listener, Rejection, Version};
 
@@ -26,9 +26,7 @@ pub struct Player<W> {
     output: W,
     failure: Option<io::Error>,
     first_rejections: Vec<String>,
-    members: BTreeMap<Episode, Option<IncidentId>>,
-    merged: BTreeMap<IncidentId, IncidentId>,
-    candidates: BTreeMap<IncidentId, String>,
+    outcome: Outcome,
     body: Vec<u8>,
     summary: Summary,
 }
@@ -67,9 +65,7 @@ impl<W: Write> Player<W> {
             output,
             failure: None,
             first_rejections: Vec::new(),
-            members: BTreeMap::new(),
-            merged: BTreeMap::new(),
-            candidates: BTreeMap::new(),
+            outcome: Outcome::default(),
             body: Vec::new(),
             summary: Summary { records: 0, rejected: 0, latency: latency_histogram() },
         }
@@ -106,49 +102,39 @@ impl<W: Write> Player<W> {
 
     /// Where every alert instance ended up, by fingerprint and start.
     pub fn members(&self) -> impl Iterator<Item = MemberLine> {
-        self.members.iter().map(|(episode, incident)| {
-            let incident = incident.map(|id| self.survivor(id));
+        self.outcome.places().map(|(episode, place)| {
+            let incident = match place {
+                Place::Incident(id) => Some(id),
+                Place::Suppressed(_) => None,
+            };
+            let said = incident.and_then(|id| self.outcome.said(id));
             MemberLine {
                 fingerprint: episode.fingerprint.to_string(),
                 starts_at: rfc3339(episode.starts_at),
                 incident: incident.map(|id| id.to_string()),
-                root: incident.and_then(|id| self.candidates.get(&id).cloned()),
+                root: said.map(|said| said.root.clone()),
             }
         })
     }
 
-    /// The incident that this one went into in the end.
-    fn survivor(&self, mut id: IncidentId) -> IncidentId {
-        while let Some(&into) = self.merged.get(&id) {
-            id = into;
-        }
-        id
+    /// Where everything went.
+    #[must_use]
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
     }
 }
 
 impl<W: Write> Listener for Player<W> {
     fn decided(&mut self, decision: &Decision) {
-        match *decision {
-            Decision::Opened { incident, alert, .. } | Decision::Joined { incident, alert } => {
-                self.members.insert(alert, Some(incident));
-            }
-            Decision::Suppressed { alert, .. } => {
-                self.members.insert(alert, None);
-            }
-            Decision::Merged { incident, into } => {
-                self.merged.insert(incident, into);
-            }
-            _ => {}
-        }
+        self.outcome.decided(decision);
     }
 
     fn published(&mut self, engine: &Engine, version: &Version<'_>) {
         let Some(view) = engine.incident(version.incident) else {
             return;
         };
-        let record = IncidentRecord::new(engine, &view, version.shard);
-        let root = record.root_cause.candidate.entity.to_owned();
-        self.candidates.insert(version.incident, root);
+        let record = IncidentRecord::new(engine, &view, version.shard).with_rules(version.holds);
+        self.outcome.published(engine, version.incident);
         self.body.clear();
         if let Err(error) = serde_json::to_writer(&mut self.body, &record) {
             unreachable!("a record is JSON: {error}");

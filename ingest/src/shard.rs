@@ -7,11 +7,13 @@ use std::time::Instant;
 
 use hypocenter_engine::{
     AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq,
-    Timestamp, Topology,
+    Timestamp, Topology, Weighed,
 };
 
 use crate::clock::LogClock;
+use crate::neighbours::{HoldReader, Holds};
 use crate::offsets::Offsets;
+use crate::sink::alertmanager::is_own;
 use crate::source::{Arrival, Record, Shard};
 use crate::wire::{Decoder, Options, Rejected, Scratch};
 
@@ -20,12 +22,22 @@ pub trait Listener {
     /// Every decision, in order.
     fn decided(&mut self, _decision: &Decision) {}
 
+    /// What was weighed for the decisions that come next; only in a shard that is traced.
+    fn stepped(&mut self, _step: &Stepped<'_>) {}
+
     /// A version of an incident is due: read it from the engine now.
     fn published(&mut self, engine: &Engine, version: &Version<'_>);
 
     /// What came before the restart is decided again and was not told: read the incidents there are
-    /// from the engine now.
-    fn restored(&mut self, _engine: &Engine, _shard: &Shard) {}
+    /// from the engine now. `holds` is the version of the table of durations.
+    fn restored(&mut self, _engine: &Engine, _shard: &Shard, _holds: Option<u64>) {}
+
+    /// A version that went out before a restart has been decided again.
+    fn rebuilt(&mut self, _engine: &Engine, _version: &Version<'_>) {}
+
+    /// An event is about an alert that a Hypocenter made: it is left out, lest incidents be made of
+    /// incidents.
+    fn ignored_own(&mut self) {}
 
     /// A record, or one alert of it, cannot be read. Nothing else is lost.
     fn rejected(&mut self, rejection: &Rejection<'_>);
@@ -33,6 +45,15 @@ pub trait Listener {
     /// One event has been decided, and all it caused handed over, `nanos` after its record was in
     /// the process.
     fn timed(&mut self, _nanos: u64) {}
+}
+
+/// One step of a traced engine: an event, or deadlines up to one published version.
+#[derive(Clone, Copy, Debug)]
+pub struct Stepped<'a> {
+    /// The engine's time: log time of the event, or the deadline.
+    pub now: Timestamp,
+    /// What was weighed.
+    pub weighed: &'a [Weighed],
 }
 
 /// A version of an incident, and the input that caused it.
@@ -48,6 +69,8 @@ pub struct Version<'a> {
     pub position: u64,
     /// When that record was in the process; `None` when time caused it.
     pub since: Option<Instant>,
+    /// Version of the table of rules' durations in use; `None` without one.
+    pub holds: Option<u64>,
 }
 
 /// Something that cannot be read.
@@ -76,6 +99,8 @@ pub struct Setup {
     pub seed: HashSeed,
     /// What the decoder accepts.
     pub decode: Options,
+    /// How long conditions must hold before alerts fire.
+    pub holds: Holds,
 }
 
 /// One engine and its place in the input, and the decoder that feeds it.
@@ -90,6 +115,7 @@ struct Lane {
     shard: Shard,
     engine: Engine,
     decisions: Decisions,
+    holds: HoldReader,
     clock: LogClock,
     /// Whether every record there is has been read.
     caught_up: bool,
@@ -103,6 +129,7 @@ struct Lane {
     untimed: u64,
     rejected: u64,
     offsets: Offsets,
+    traced: bool,
 }
 
 impl ShardRunner {
@@ -114,6 +141,7 @@ impl ShardRunner {
             engine: Engine::new(policy, topology, &shard.to_string(), setup.seed),
             shard,
             decisions: Decisions::new(),
+            holds: setup.holds.reader(),
             clock: LogClock::default(),
             caught_up: false,
             quiet_before,
@@ -123,8 +151,15 @@ impl ShardRunner {
             untimed: 0,
             rejected: 0,
             offsets: Offsets::default(),
+            traced: false,
         };
         Self { decoder: Decoder::new(setup.decode.clone()), scratch: Scratch::default(), lane }
+    }
+
+    /// From now on, tells by [`Listener::stepped`] what is weighed for each decision.
+    pub fn start_trace(&mut self) {
+        self.lane.traced = true;
+        self.lane.engine.start_trace();
     }
 
     /// The engine.
@@ -240,7 +275,8 @@ impl Lane {
     fn restored(&mut self, next: u64, listener: &mut dyn Listener) {
         if self.is_restoring && next >= self.quiet_before {
             self.is_restoring = false;
-            listener.restored(&self.engine, &self.shard);
+            let holds = self.holds.version();
+            listener.restored(&self.engine, &self.shard, holds);
         }
     }
 
@@ -272,6 +308,11 @@ impl Lane {
         since: Instant,
         listener: &mut dyn Listener,
     ) {
+        if is_own(event) {
+            return listener.ignored_own();
+        }
+        let held = self.holds.table().held(event.labels);
+        let event = &AlertEvent { held, ..*event };
         self.now = self.now.max(time);
         self.advance(time, Some(since), listener);
         self.decisions.clear();
@@ -303,15 +344,26 @@ impl Lane {
 
     fn tell(&mut self, since: Option<Instant>, listener: &mut dyn Listener) {
         // What a record caused before the restart went out then; what time causes now did not.
-        if since.is_some() && self.position < self.quiet_before {
-            return;
+        let is_quiet = since.is_some() && self.position < self.quiet_before;
+        if self.traced {
+            let weighed = self.engine.take_trace();
+            if !is_quiet {
+                listener.stepped(&Stepped { now: self.engine.now(), weighed: &weighed });
+            }
         }
         for decision in self.decisions.as_slice() {
-            listener.decided(decision);
+            if !is_quiet {
+                listener.decided(decision);
+            }
             if let &Decision::Published { incident, version } = decision {
                 let (shard, position) = (&self.shard, self.position);
-                let version = Version { incident, version, shard, position, since };
-                listener.published(&self.engine, &version);
+                let holds = self.holds.version();
+                let version = Version { incident, version, shard, position, since, holds };
+                if is_quiet {
+                    listener.rebuilt(&self.engine, &version);
+                } else {
+                    listener.published(&self.engine, &version);
+                }
             }
         }
     }

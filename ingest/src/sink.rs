@@ -1,5 +1,6 @@
 //! Where incident records go.
 
+pub mod alertmanager;
 pub mod file;
 pub mod kafka;
 pub mod stdout;
@@ -50,6 +51,36 @@ pub trait Sink {
 
     /// Waits at most `timeout` until everything sent has been delivered. Whether it has.
     fn flush(&mut self, timeout: Duration) -> bool;
+
+    /// Whether it keeps the state of incidents elsewhere, and must be told of it after a restart.
+    fn wants_state(&self) -> bool {
+        false
+    }
+
+    /// A version that went out before a restart, found again while state is rebuilt. It is not
+    /// to be acknowledged.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the sink cannot go on at all.
+    fn restore(&mut self, _record: &Outgoing<'_>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// The newest state of a shard's incidents has been told.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the sink cannot go on at all.
+    fn caught_up(&mut self, _shard: &Shard) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Somebody else has the shard from now on, and tells of its incidents.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the sink cannot go on at all.
+    fn released(&mut self, _shard: &Shard) -> Result<(), SinkError> {
+        Ok(())
+    }
 }
 
 /// Why a sink cannot go on: what, where, and how to mend it.

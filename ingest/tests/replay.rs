@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::fs;
 
+use hypocenter::neighbours::{HoldTable, Holds};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -72,4 +73,28 @@ fn batches_of_1_7_and_64_give_the_same_records() {
         let together = without_positions(&common::replay(&batched(&lines, size), 0));
         assert_eq!(sha256(&one_by_one), sha256(&together), "batches of {size}");
     }
+}
+
+/// The durations that the recorded Prometheus had, by the way of the file that `run` writes.
+#[test]
+fn durations_of_rules_move_onsets_and_are_part_of_the_replayable_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rules.yml");
+    fs::write(&file, "rules: [{alert: PostgresSlowQueries, for: 3s, interval: 1s}]\n").unwrap();
+    let lines = common::stream("prom-a");
+    let plain = common::replay(&lines, 0);
+    let mut setup = common::setup(0);
+    let table = HoldTable::load(&file).unwrap();
+    let version = format!("{:016x}", table.version());
+    setup.holds = Holds::with(table);
+    let held = common::replay_under(&setup, &lines);
+    setup.holds = Holds::with(HoldTable::load(&file).unwrap());
+    setup.seed = hypocenter_engine::HashSeed(9);
+    assert_eq!(common::replay_under(&setup, &lines), held, "the same table, the same bytes");
+    assert_ne!(held, plain);
+    for line in held.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(record["provenance"]["rules"], version);
+    }
+    assert!(plain.contains("\"rules\":null"));
 }

@@ -79,6 +79,7 @@ impl Grouping {
             starts_at: row.starts_at.clone(),
             incident: Some(group.clone()),
             root: roots[group.as_str()].map(str::to_owned),
+            confidence: None,
         });
         Ok(lines.collect())
     }

@@ -19,6 +19,8 @@ pub struct Data {
     pub sets: Vec<Set>,
     /// Storms, by name.
     pub storms: Vec<Storm>,
+    /// Hash of the files that were read: names and contents.
+    pub hash: String,
 }
 
 /// Which cases of a set are taken; its `split.json` lists them.
@@ -113,6 +115,9 @@ pub struct TrueIncident {
     pub id: String,
     /// The faulty entities; naming any one of them is right.
     pub root_causes: BTreeSet<String>,
+    /// The system in which it happened, if that is told.
+    #[serde(default)]
+    pub system: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -146,7 +151,7 @@ impl Data {
     /// When there is neither a set nor a storm, or one is incomplete or malformed.
     pub fn read(root: &Path, split: Split) -> Result<Self> {
         let mut files = Files::read(root)?;
-        let mut data = Self::default();
+        let mut data = Self { hash: files.hash(), ..Self::default() };
         for folder in files.folders_with("split.json") {
             let set = Set::read(&mut files, &folder, split);
             data.sets.push(set.with_context(|| format!("set {}", root.join(&folder).display()))?);
@@ -163,6 +168,23 @@ impl Data {
             root.display()
         );
         Ok(data)
+    }
+
+    /// Adds the sets of other data.
+    pub fn add_sets(&mut self, other: Self) {
+        self.sets.extend(other.sets);
+        self.note_hash(&other.hash);
+    }
+
+    /// Adds the storms of other data.
+    pub fn add_storms(&mut self, other: Self) {
+        self.storms.extend(other.storms);
+        self.note_hash(&other.hash);
+    }
+
+    fn note_hash(&mut self, hash: &str) {
+        let plus = if self.hash.is_empty() { "" } else { "+" };
+        self.hash += &format!("{plus}{hash}");
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 /// The names that mean something; every other file is left unread.
 const NAMES: [&str; 5] =
@@ -37,6 +38,19 @@ impl Files {
                 .with_context(|| format!("{}: not a readable .tar.gz archive", root.display()))?;
         }
         Ok(files)
+    }
+
+    /// Hash of all names and contents; the first 16 digits of a SHA-256.
+    pub(super) fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for (path, bytes) in &self.contents {
+            let name = path.to_string_lossy();
+            for part in [name.as_bytes(), bytes] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn walk(&mut self, folder: &Path, depth: usize) -> Result<()> {

@@ -219,6 +219,34 @@ fn right_roots(storm: &Storm, groups: &Groups<'_>, shapes: &[Shape]) -> usize {
     right
 }
 
+/// A predicted incident that names a candidate.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Named {
+    /// Its alerts whose origin is known.
+    pub alerts: usize,
+    /// How sure it is of its candidate, if it says so.
+    pub confidence: Option<f64>,
+    /// Whether the candidate is a root cause of the fault with most of these alerts, of equals the
+    /// first by index; `None` when they are all noise.
+    pub right: Option<bool>,
+}
+
+/// The predicted incidents of a storm that name a candidate and hold an alert of known origin.
+///
+/// # Errors
+/// When a line's `startsAt` is no time.
+pub fn named(storm: &Storm, lines: &[MemberLine]) -> Result<Vec<Named>> {
+    let groups = Groups::new(storm, lines)?;
+    let named = groups.all.iter().filter_map(|group| {
+        let root = most_named(&group.roots)?;
+        let shape = Shape::of(storm, group);
+        let most = shape.incidents.iter().max_by_key(|(index, size)| (**size, Reverse(**index)));
+        let right = most.map(|(index, _)| storm.incidents[*index].root_causes.contains(root));
+        Some(Named { alerts: shape.scored, confidence: group.confidence, right })
+    });
+    Ok(named.filter(|named| named.alerts > 0).collect())
+}
+
 /// A part of a whole; 0 when there is no whole.
 fn share(part: usize, whole: usize) -> f64 {
     part as f64 / whole.max(1) as f64

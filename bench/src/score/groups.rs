@@ -21,6 +21,8 @@ pub(super) struct PredictedGroup<'a> {
     pub(super) rows: Vec<usize>,
     /// What its lines name as root, in the order of the rows.
     pub(super) roots: Vec<&'a str>,
+    /// How sure its first line with a confidence is.
+    pub(super) confidence: Option<f64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,12 +51,15 @@ impl<'a> Groups<'a> {
             let id = incident.map_or(GroupId::Alone(row), GroupId::Incident);
             let index = *index_of.entry(id).or_insert(groups.all.len());
             if index == groups.all.len() {
-                groups.all.push(PredictedGroup { id, rows: Vec::new(), roots: Vec::new() });
+                let (rows, roots) = (Vec::new(), Vec::new());
+                groups.all.push(PredictedGroup { id, rows, roots, confidence: None });
             }
             groups.of_row.push(index);
             groups.all[index].rows.push(row);
             let root = line.and_then(|line| line.root.as_deref());
-            groups.all[index].roots.extend(root.filter(|root| !root.is_empty()));
+            let group = &mut groups.all[index];
+            group.roots.extend(root.filter(|root| !root.is_empty()));
+            group.confidence = group.confidence.or(line.and_then(|line| line.confidence));
         }
         Ok(groups)
     }

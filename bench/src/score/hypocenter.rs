@@ -1,89 +1,139 @@
 //! The place where Hypocenter's engine is plugged into the scorer.
 //!
-//! This file alone knows that the thing measured is Hypocenter; the rest of the scorer sees a
-//! [`Subject`]. It runs what `hypocenter replay` runs, under the default policy.
-
-use std::io::{self, Sink};
+//! This file alone knows that the thing measured is Hypocenter; the rest of the scorer sees its
+//! predictions. It runs what `hypocenter replay` runs, under a policy of your choice.
 
 use anyhow::{Result, anyhow, ensure};
-use hypocenter::replay::Player;
-use hypocenter::shard::{Setup, ShardRunner};
+use hypocenter::commands::load_holds;
+use hypocenter::commands::replay::decode_options;
+use hypocenter::config::Config;
+use hypocenter::outcome::{Outcome, Place};
+use hypocenter::record::rfc3339;
+use hypocenter::shard::{Listener, Rejection, Setup, ShardRunner, Version};
 use hypocenter::source::{Record, Shard};
 use hypocenter::topology_file::TopologyFile;
-use hypocenter::wire::Options;
-use hypocenter_engine::{HashSeed, IncidentId, Policy, Timestamp};
+use hypocenter_engine::{Decision, Engine, HashSeed, IncidentId, Timestamp};
 
 use super::data::{Case, Storm};
-use super::predictions::MemberLine;
+use super::predictions::{MemberLine, RankedLine};
 
-/// Ranks the entities of a single-fault case, best candidate first.
-///
-/// It must use `alerts` and `topology` only.
-pub type Rank = fn(&Case) -> Result<Vec<String>>;
-
-/// Puts every alert instance of a storm into an incident, or into none.
-///
-/// It must use `alerts` and `topology` only. One line for each `fingerprint` and `startsAt`.
-pub type Group = fn(&Storm) -> Result<Vec<MemberLine>>;
-
-/// What is measured: something that ranks and groups.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject {
-    /// The candidates of a case.
-    pub rank: Rank,
-    /// The incidents of a storm.
-    pub group: Group,
+/// Hypocenter under one configuration. It uses a case's or storm's `alerts` and `topology` only.
+#[derive(Clone, Debug)]
+pub struct Hypocenter {
+    config: Config,
 }
 
-/// Hypocenter as it is measured, or `None` in a build that has no engine: then only the simple
-/// rules are scored.
-#[must_use]
-pub fn subject() -> Option<Subject> {
-    Some(Subject { rank, group })
+impl Hypocenter {
+    /// What `hypocenter replay` would be with this configuration; its inputs, outputs and topology
+    /// are not touched.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config }
+    }
+
+    /// Ranks the entities of a single-fault case, best candidate first.
+    ///
+    /// A case holds one fault and asks which entity is at fault; that its alerts belong together is
+    /// given. So all its incidents are explained together, as the engine does it for an engineer
+    /// who supposes that. Suppressed alerts stay out.
+    ///
+    /// # Errors
+    /// When the case cannot be read.
+    pub fn rank(&self, case: &Case) -> Result<RankedLine> {
+        let (runner, _) = self.play(&case.alerts, &case.topology)?;
+        let engine = runner.engine();
+        let ids: Vec<IncidentId> = engine.incidents().map(|incident| incident.id()).collect();
+        let ranked = engine.explain_together(&ids);
+        Ok(RankedLine {
+            case: case.name.clone(),
+            confidence: ranked.first().map(|first| first.confidence.to_f64()),
+            ranked: ranked.into_iter().map(|root| root.entity.to_owned()).collect(),
+        })
+    }
+
+    /// Puts every alert instance of a storm into an incident, or into none.
+    ///
+    /// # Errors
+    /// When the storm cannot be read.
+    pub fn group(&self, storm: &Storm) -> Result<Vec<MemberLine>> {
+        let (_, heard) = self.play(&storm.alerts, &storm.topology)?;
+        let lines = heard.outcome.places().map(|(episode, place)| {
+            let incident = match place {
+                Place::Incident(id) => Some(id),
+                Place::Suppressed(_) => None,
+            };
+            let said = incident.and_then(|id| heard.outcome.said(id));
+            MemberLine {
+                fingerprint: episode.fingerprint.to_string(),
+                starts_at: rfc3339(episode.starts_at),
+                incident: incident.map(|id| id.to_string()),
+                root: said.map(|said| said.root.clone()),
+                confidence: said.map(|said| said.confidence),
+            }
+        });
+        Ok(lines.collect())
+    }
+
+    /// Nanoseconds from record to decisions, summed over the events of a storm, and how many events
+    /// there are.
+    ///
+    /// # Errors
+    /// When the storm cannot be read.
+    pub fn spend(&self, storm: &Storm) -> Result<(u64, u64)> {
+        let (runner, heard) = self.play(&storm.alerts, &storm.topology)?;
+        Ok((heard.nanos, runner.engine().stats().events))
+    }
+
+    fn play(&self, alerts: &[u8], topology: &[u8]) -> Result<(ShardRunner, Heard)> {
+        let topology = TopologyFile::parse(std::str::from_utf8(topology)?)
+            .map_err(|problems| anyhow!("topology: {problems:?}"))?
+            .topology;
+        let setup = Setup {
+            policy: self.config.policy.clone(),
+            topology,
+            seed: HashSeed(0),
+            decode: decode_options(&self.config),
+            holds: load_holds(&self.config.neighbours.rules)?,
+        };
+        let shard = Shard { input: "score".to_owned(), partition: 0 };
+        let mut runner = ShardRunner::new(&setup, shard.clone(), 0);
+        let mut heard = Heard::default();
+        for (payload, position) in alerts.split(|&byte| byte == b'\n').zip(1..) {
+            if !payload.is_empty() {
+                // The recording's own times count: the wall clock is not looked at.
+                let record = Record { shard: &shard, position, time: None, payload };
+                runner.record(&record, Timestamp::MIN, &mut heard);
+            }
+        }
+        ensure!(heard.refused.is_empty(), "cannot read {}", heard.refused.join("; "));
+        Ok((runner, heard))
+    }
 }
 
-/// A case holds one fault and asks which entity is at fault; that its alerts belong together is
-/// given. So all its incidents are explained together, as the engine does it for an engineer who
-/// supposes that. Suppressed alerts stay out.
-fn rank(case: &Case) -> Result<Vec<String>> {
-    let (runner, _) = play(&case.alerts, &case.topology)?;
-    let engine = runner.engine();
-    let ids: Vec<IncidentId> = engine.incidents().map(|incident| incident.id()).collect();
-    let ranked = engine.explain_together(&ids);
-    Ok(ranked.into_iter().map(|(entity, _)| entity.to_owned()).collect())
+/// What a run said.
+#[derive(Default)]
+struct Heard {
+    outcome: Outcome,
+    refused: Vec<String>,
+    nanos: u64,
 }
 
-fn group(storm: &Storm) -> Result<Vec<MemberLine>> {
-    let (_, player) = play(&storm.alerts, &storm.topology)?;
-    let line = |line: hypocenter::replay::MemberLine| MemberLine {
-        fingerprint: line.fingerprint,
-        starts_at: line.starts_at,
-        incident: line.incident,
-        root: line.root,
-    };
-    Ok(player.members().map(line).collect())
-}
+impl Listener for Heard {
+    fn decided(&mut self, decision: &Decision) {
+        self.outcome.decided(decision);
+    }
 
-fn play(alerts: &[u8], topology: &[u8]) -> Result<(ShardRunner, Player<Sink>)> {
-    let topology = TopologyFile::parse(std::str::from_utf8(topology)?)
-        .map_err(|problems| anyhow!("topology: {problems:?}"))?
-        .topology;
-    let setup = Setup {
-        policy: Policy::default(),
-        topology,
-        seed: HashSeed(0),
-        decode: Options::default(),
-    };
-    let shard = Shard { input: "score".to_owned(), partition: 0 };
-    let mut runner = ShardRunner::new(&setup, shard.clone(), 0);
-    let mut player = Player::new(io::sink());
-    for (payload, position) in alerts.split(|&byte| byte == b'\n').zip(1..) {
-        if !payload.is_empty() {
-            // The recording's own times count: the wall clock is not looked at.
-            let record = Record { shard: &shard, position, time: None, payload };
-            runner.record(&record, Timestamp::MIN, &mut player);
+    fn published(&mut self, engine: &Engine, version: &Version<'_>) {
+        self.outcome.published(engine, version.incident);
+    }
+
+    fn rejected(&mut self, rejection: &Rejection<'_>) {
+        if self.refused.len() < 10 {
+            self.refused.push(format!("line {}: {}", rejection.position, rejection.reason));
         }
     }
-    ensure!(player.rejections().is_empty(), "cannot read {:?}", player.rejections());
-    Ok((runner, player))
+
+    fn timed(&mut self, nanos: u64) {
+        self.nanos += nanos;
+    }
 }

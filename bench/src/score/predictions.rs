@@ -13,19 +13,22 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::data::Data;
 use super::files::json_lines;
-use super::hypocenter::Subject;
+use super::hypocenter::Hypocenter;
 
 /// The prediction for one case.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RankedLine {
     /// The case's name.
     pub case: String,
     /// Entities, best candidate first.
     pub ranked: Vec<String>,
+    /// How sure it is of the first one, 0 to 1, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
 }
 
 /// The prediction for one alert instance.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct MemberLine {
     /// The alert's identity.
     pub fingerprint: String,
@@ -39,6 +42,9 @@ pub struct MemberLine {
     /// The incident's candidate, if it names one.
     #[serde(default)]
     pub root: Option<String>,
+    /// How sure it is of that, 0 to 1, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
 }
 
 /// Predictions for any number of sets and storms, by name.
@@ -51,23 +57,21 @@ pub struct Predictions {
 }
 
 impl Predictions {
-    /// Lets a subject predict all the data.
+    /// Lets Hypocenter predict all the data.
     ///
     /// # Errors
-    /// When the subject refuses a case or storm.
-    pub fn make(data: &Data, subject: &Subject) -> Result<Self> {
+    /// When a case or storm cannot be read.
+    pub fn make(data: &Data, subject: &Hypocenter) -> Result<Self> {
         let mut made = Self::default();
         for set in &data.sets {
             let lines = set.cases.iter().map(|case| {
-                let ranked = (subject.rank)(case);
-                let ranked =
-                    ranked.with_context(|| format!("rank case {} of {}", case.name, case.set))?;
-                Ok(RankedLine { case: case.name.clone(), ranked })
+                let ranked = subject.rank(case);
+                ranked.with_context(|| format!("rank case {} of {}", case.name, case.set))
             });
             made.ranked.insert(set.name.clone(), lines.collect::<Result<_>>()?);
         }
         for storm in &data.storms {
-            let lines = (subject.group)(storm);
+            let lines = subject.group(storm);
             let lines = lines.with_context(|| format!("group storm {}", storm.name))?;
             made.members.insert(storm.name.clone(), lines);
         }

@@ -45,7 +45,7 @@ impl Engine {
         assert!(self.incidents.len() <= limits.incidents_max, "incidents are bounded");
         let live = u64::from(self.incidents_live());
         let over = stats.merged + stats.resolved;
-        assert_eq!(stats.opened, over + live, "an opened incident lives or ends");
+        assert_eq!(stats.opened + stats.reopened, over + live, "an incident lives or ends");
         let ended = self.incidents.iter().filter(|i| i.phase.is_final()).count();
         assert_eq!(ended, self.ended.len(), "what is over is in the queue");
         for &key in &self.ended {

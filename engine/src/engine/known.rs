@@ -5,7 +5,7 @@ use crate::alerts::{AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, RerankCause};
 use crate::event::AlertEvent;
 use crate::incident::IncidentKey;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 impl Engine {
     pub(super) fn fire_known(
@@ -56,7 +56,8 @@ impl Engine {
 
     /// Another replica saw it earlier: the episode keeps its name, the incident its true onset.
     fn note_earlier_start(&mut self, key: AlertKey, starts_at: Timestamp) {
-        let onset = self.onset(starts_at);
+        let held = self.alerts.get(key).map_or(Span::ZERO, |alert| alert.held);
+        let onset = self.onset(starts_at).minus(held);
         if let Some(Place::Member(incident, _)) = self.alerts.get(key).map(|alert| alert.place)
             && let Some(incident) = self.incidents.get_mut(incident)
         {
@@ -95,7 +96,8 @@ impl Engine {
         };
         let of_before = event.ends_at.is_some_and(|end| end < alert.starts_at);
         if !alert.is_firing() || of_before {
-            self.note_repeat(key, event, decisions);
+            // What it says of another episode's value is nothing to this one.
+            self.count_repeat(key, decisions);
             return;
         }
         let at = event.ends_at.map_or(now, |end| end.min(now));
@@ -110,20 +112,24 @@ impl Engine {
         event: &AlertEvent<'_>,
         decisions: &mut Decisions,
     ) {
+        self.count_repeat(key, decisions);
+        if event.breach.is_some() {
+            self.note_worse(key, event, decisions);
+        }
+    }
+
+    fn count_repeat(&mut self, key: AlertKey, decisions: &mut Decisions) {
         self.stats.repeats += 1;
         let Some(alert) = self.alerts.get(key) else {
             return;
         };
-        let (episode, place, firing) = (alert.episode(), alert.place, alert.is_firing());
+        let (episode, place) = (alert.episode(), alert.place);
         decisions.push(Decision::Repeated { alert: episode });
-        if let Place::Member(incident, _) = place {
-            if let Some(incident) = self.incidents.get_mut(incident) {
-                incident.events += 1;
-                incident.repeats += 1;
-            }
-            if firing && event.breach.is_some() {
-                self.note_worse(key, event, decisions);
-            }
+        if let Place::Member(incident, _) = place
+            && let Some(incident) = self.incidents.get_mut(incident)
+        {
+            incident.events += 1;
+            incident.repeats += 1;
         }
     }
 

@@ -2,8 +2,9 @@
 
 use super::Engine;
 use crate::alerts::{AlertKey, Place, State};
-use crate::decision::{Decision, Decisions, IncidentId};
+use crate::decision::{Decision, Decisions};
 use crate::incident::{IncidentKey, Phase};
+use crate::model::Entity;
 use crate::time::Timestamp;
 use crate::timers::Owner;
 
@@ -113,7 +114,7 @@ impl Engine {
         if incident.firing == 0 && incident.quiet_since.plus(times.quiet_for) <= at {
             self.stats.resolved += 1;
             out.push(Decision::Closed { incident: id });
-            self.end_incident(key, Phase::Resolved, None);
+            self.end_incident(key, Phase::Resolved);
             return;
         }
         if incident.phase == Phase::Open && incident.reranked_at.plus(times.settle_for) <= at {
@@ -137,23 +138,43 @@ impl Engine {
     }
 
     /// Ends an incident. It can still be read for a while.
-    pub(super) fn end_incident(
-        &mut self,
-        key: IncidentKey,
-        phase: Phase,
-        into: Option<IncidentId>,
-    ) {
+    pub(super) fn end_incident(&mut self, key: IncidentKey, phase: Phase) {
         let Some(incident) = self.incidents.get_mut(key) else {
             return;
         };
         incident.phase = phase;
-        incident.into = into;
         let tenant = incident.tenant;
-        let roots: Vec<_> = incident.hypotheses.iter().map(|h| h.entity).collect();
-        for root in roots {
+        for root in self.roots_of(key) {
             self.incidents.disregard(tenant, root, key);
         }
         self.touch(key);
         self.ended.push_back(key);
+    }
+
+    /// Opens an incident again that was resolved, because a member of it fires anew.
+    pub(super) fn reopen(&mut self, key: IncidentKey, out: &mut Decisions) {
+        let Some(incident) = self.incidents.get_mut(key) else {
+            return;
+        };
+        if incident.phase != Phase::Resolved {
+            return;
+        }
+        incident.phase = Phase::Open;
+        incident.reranked_at = self.now;
+        let (incident, tenant) = (incident.id, incident.tenant);
+        self.stats.reopened += 1;
+        out.push(Decision::Reopened { incident });
+        for root in self.roots_of(key) {
+            self.incidents.consider(tenant, root, key);
+        }
+        // It ended lately, so it stands near the end.
+        if let Some(at) = self.ended.iter().rposition(|&ended| ended == key) {
+            self.ended.remove(at);
+        }
+    }
+
+    fn roots_of(&self, key: IncidentKey) -> Vec<Entity> {
+        let incident = self.incidents.get(key);
+        incident.map_or(Vec::new(), |i| i.hypotheses.iter().map(|h| h.entity).collect())
     }
 }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use super::Engine;
 use crate::alerts::{Alert, AlertKey, Place, State};
-use crate::decision::{Decision, Decisions, Episode, RerankCause, Suppressor};
+use crate::decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
 use crate::event::AlertEvent;
-use crate::grouping::are_one;
+use crate::grouping::{Joint, joint};
 use crate::incident::{Incident, IncidentKey, Member, Opening, Phase};
 use crate::kind::Kind;
 use crate::limits::Limit;
@@ -44,6 +44,7 @@ impl Engine {
             subject,
             state: State::Firing { until, timeout },
             starts_at,
+            held: event.held,
             place: Place::Suppressed(Suppressor::Meta),
             strength: seen.strength,
             excess: seen.excess,
@@ -72,6 +73,7 @@ impl Engine {
         if let Some(alert) = self.alerts.get_mut(key) {
             alert.state = State::Firing { until, timeout };
             alert.starts_at = starts_at;
+            alert.held = event.held;
             alert.strength = seen.strength;
             alert.excess = seen.excess;
         }
@@ -123,14 +125,36 @@ impl Engine {
         let Some(alert) = self.alerts.get(key) else {
             return;
         };
-        let (tenant, onset) = (alert.tenant, self.onset(alert.starts_at));
+        let onset = self.onset(alert.starts_at).minus(alert.held);
+        let (tenant, episode) = (alert.tenant, alert.episode());
         self.link(seen);
         let model = self.world.model();
         self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);
+        if let Some(trace) = &mut self.trace {
+            let all = self.matches.all.as_deref().unwrap_or_default();
+            trace.placed(model, &self.incidents, episode, (self.now, onset), seen, all);
+        }
         match self.matches.best() {
             Ok(incident) => self.join(key, incident, seen, onset, out),
-            Err(refused) => self.open(key, seen, onset, refused, out),
+            Err(refused) => match self.home(key, onset) {
+                Some(incident) => {
+                    self.reopen(incident, out);
+                    self.join(key, incident, seen, onset, out);
+                }
+                None => self.open(key, seen, onset, refused, out),
+            },
         }
+    }
+
+    /// The incident to which an alert that fires anew goes back when nothing explains it better:
+    /// its own, also one that was resolved, but none that is frozen.
+    fn home(&self, key: AlertKey, onset: Timestamp) -> Option<IncidentKey> {
+        let Place::Member(incident, _) = self.alerts.get(key)?.place else {
+            return None;
+        };
+        let max_duration = self.world.policy.spec.times.max_duration;
+        let home = self.incidents.get(incident).filter(|i| i.phase != Phase::Merged)?;
+        home.refuses(onset, (u32::MAX, max_duration)).is_none().then_some(incident)
     }
 
     /// Places a flapping alert that has fired without a break for so long that it is not flapping.
@@ -324,6 +348,23 @@ impl Engine {
         self.touch(key);
     }
 
+    /// Lets a merged incident, and all that went into it before, name the one that goes on: nobody
+    /// has to follow more than one step.
+    fn point(&mut self, from: IncidentKey, to: IncidentKey, into: IncidentId) {
+        let moved = self.incidents.get_mut(from).map(|i| std::mem::take(&mut i.taken_in));
+        let mut moved = moved.unwrap_or_default();
+        moved.push(from);
+        for &key in &moved {
+            if let Some(merged) = self.incidents.get_mut(key) {
+                merged.into = Some(into);
+                self.touch(key);
+            }
+        }
+        if let Some(incident) = self.incidents.get_mut(to) {
+            incident.taken_in.extend(moved);
+        }
+    }
+
     /// Merges two incidents when one root explains both. The one that goes on is returned.
     pub(super) fn try_merge(
         &mut self,
@@ -336,7 +377,11 @@ impl Engine {
         let (Some(first), Some(second)) = (self.incidents.get(a), self.incidents.get(b)) else {
             return a;
         };
-        if !are_one(model, first, second, onset) {
+        let verdict = joint(model, first, second, onset);
+        if let Some(trace) = &mut self.trace {
+            trace.compared(first.id, second.id, verdict);
+        }
+        if !matches!(verdict, Joint::One(_)) {
             return a;
         }
         let (older, younger) = if first.order < second.order { (a, b) } else { (b, a) };
@@ -344,20 +389,23 @@ impl Engine {
             return a;
         };
         let members_before = survivor.members.len() as u32;
-        survivor.absorb(model, loser, &mut self.turnover);
+        let members = survivor.absorb(model, loser, &mut self.turnover);
         let (into, ended) = (survivor.id, loser.id);
-        for (at, member) in loser.members.iter().enumerate() {
-            member.subject.hold(&mut self.world.symbols);
+        for ((at, member), &here) in loser.members.iter().enumerate().zip(&members) {
+            if here >= members_before {
+                member.subject.hold(&mut self.world.symbols);
+            }
             if let Some(alert) = self.alerts.get_mut(member.alert)
                 && alert.place == Place::Member(younger, at as u32)
             {
-                alert.place = Place::Member(older, members_before + at as u32);
+                alert.place = Place::Member(older, here);
             }
         }
         self.stats.merged += 1;
         out.push(Decision::Merged { incident: ended, into });
         self.note_turnover(older);
-        self.end_incident(younger, Phase::Merged, Some(into));
+        self.end_incident(younger, Phase::Merged);
+        self.point(younger, older, into);
         self.touch(older);
         self.choose(older, RerankCause::Merge, out);
         older

@@ -25,6 +25,8 @@ impl Engine {
     }
 
     /// An announced start as an onset: neither in the future nor further back than `lateness`.
+    /// How long the condition had held by then is for the caller to take off: it says nothing of
+    /// how late the alert came.
     pub(super) fn onset(&self, starts_at: Timestamp) -> Timestamp {
         starts_at.clamp(self.now.minus(self.world.policy.spec.times.lateness), self.now)
     }
@@ -55,12 +57,20 @@ impl Engine {
     }
 
     /// Derived from tenant, first episode and partition: a replay gives the same.
+    ///
+    /// An episode that goes on for long, or says that it begins at an absurd time, may open one
+    /// incident after another. The earlier one may be forgotten by then, so these ids also hold
+    /// when they were opened: none is given twice.
     pub(super) fn incident_id(&self, tenant: Symbol, first: Episode) -> IncidentId {
         let mut hash = Fnv::new();
         hash.write(self.world.symbols.text(tenant).as_bytes());
         hash.write(&first.fingerprint.0.to_le_bytes());
         hash.write(&first.starts_at.as_nanos().to_le_bytes());
         hash.write(self.shard.as_bytes());
+        let apart = self.now.since(first.starts_at).max(first.starts_at.since(self.now));
+        if apart.as_nanos() > self.world.policy.spec.times.retain_for.as_nanos() / 2 {
+            hash.write(&self.now.as_nanos().to_le_bytes());
+        }
         let mut id = IncidentId::new(first.starts_at, mix(hash.finish()));
         while self.incidents.find(id).is_some() {
             id = id.next();

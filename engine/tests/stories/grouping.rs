@@ -60,10 +60,10 @@ fn e8_two_slow_callers_wait_for_their_database() {
         30 reranked #2 merge
         30 merged #2 into #1
         30 reranked #1 merge
-        30 published #4 v2 merged root=db into=#3 firing=3/3
-        30 published #5 v2 merged root=e into=#4 firing=1/1
-        30 published #3 v2 merged root=db into=#2 firing=5/5
-        30 published #6 v2 merged root=f into=#3 firing=1/1
+        30 published #4 v2 merged root=db into=#1 firing=3/3
+        30 published #5 v2 merged root=e into=#1 firing=1/1
+        30 published #3 v2 merged root=db into=#1 firing=5/5
+        30 published #6 v2 merged root=f into=#1 firing=1/1
         30 published #2 v2 merged root=db into=#1 firing=6/6
         30 published #1 v2 open root=db firing=7/7
         ",

@@ -7,6 +7,7 @@
 
 mod grouping;
 mod identity_and_time;
+mod lifecycle;
 mod ranking_and_limits;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,31 +1,6 @@
-//! The candidate, the life of an incident, and the limits: E14 to E17.
+//! The candidate and the limits: E14 to E17.
 
 use super::*;
-
-/// And a version says each.
-#[test]
-fn e14_a_settled_incident_opens_again_for_another_candidate() {
-    check(
-        "web>shop shop>db",
-        "
-        0 fire LatencyHigh shop
-        60 tick
-        61 fire DiskFull db start=20 value=5/1
-        121 tick
-        ",
-        "
-        0 opened #1 LatencyHigh@shop[0]
-        0 published #1 v1 open root=shop firing=1/1
-        60 settled #1
-        60 published #1 v2 settled root=shop firing=1/1
-        61 joined #1 DiskFull@db[20]
-        61 reranked #1 new_alert
-        61 published #1 v3 open root=db firing=2/2
-        121 settled #1
-        121 published #1 v4 settled root=db firing=2/2
-        ",
-    );
-}
 
 #[test]
 fn e14_a_worse_repeat_ranks_anew() {
@@ -67,38 +42,6 @@ fn e14_a_hub_with_a_hundred_callers_is_its_own_candidate() {
         0 published #1 v1 open root=hub firing=1/1
         1 joined #1 LatencyHigh@s07[1]
         1 published #1 v2 open root=hub firing=2/2
-        ",
-    );
-}
-
-/// A refire within it is the same member, and begins the quiet time anew.
-#[test]
-fn e14_an_incident_is_over_after_a_quiet_time() {
-    check_with(
-        "web>shop shop>db",
-        "
-        0 fire DiskFull db
-        10 resolve DiskFull db
-        40 fire DiskFull db
-        50 resolve DiskFull db
-        169 tick
-        170 tick
-        171 fire DiskFull db
-        ",
-        |spec| spec.grouping.flap_onsets = 4,
-        "
-        0 opened #1 DiskFull@db[0]
-        0 published #1 v1 open root=db firing=1/1
-        10 resolved DiskFull@db[0]
-        40 joined #1 DiskFull@db[40]
-        40 published #1 v2 open root=db firing=1/1
-        50 resolved DiskFull@db[40]
-        60 settled #1
-        60 published #1 v3 settled root=db firing=0/1
-        170 closed #1
-        170 published #1 v4 resolved root=db firing=0/1
-        171 opened #2 DiskFull@db[171]
-        171 published #2 v1 open root=db firing=1/1
         ",
     );
 }

@@ -7,8 +7,8 @@ use std::fmt::Write;
 
 use hypocenter_engine::{
     AlertEvent, Breach, Decision, Decisions, Engine, Episode, Fingerprint, HashSeed, IncidentId,
-    IncidentView, LabelLimits, Labels, Policy, PolicySpec, Progress, Score, Seq, Status, Timestamp,
-    Topology, TopologyBuilder,
+    IncidentView, LabelLimits, Labels, Policy, PolicySpec, Progress, Score, Seq, Span, Status,
+    Timestamp, Topology, TopologyBuilder,
 };
 
 /// An event that owns its texts. Times are in milliseconds.
@@ -33,6 +33,7 @@ impl Event {
             let event = AlertEvent {
                 labels,
                 starts_at: self.starts.map(Timestamp::from_millis),
+                held: Span::ZERO,
                 ends_at: self.ends.map(Timestamp::from_millis),
                 status: self.status,
                 breach: self.breach,
@@ -207,6 +208,7 @@ impl Player {
             }
             Decision::Settled { incident } => format!("settled {}", self.id(incident)),
             Decision::Closed { incident } => format!("closed {}", self.id(incident)),
+            Decision::Reopened { incident } => format!("reopened {}", self.id(incident)),
             Decision::Published { incident, version } => {
                 format!("published {} v{version}", self.id(incident))
             }

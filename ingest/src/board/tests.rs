@@ -31,8 +31,14 @@ impl World {
         let at = Timestamp::from_millis(1_000_000 * i64::try_from(self.seq).expect("small"));
         let mut pairs = vec![("alertname", "Down"), ("service", service)];
         let labels = Labels::canonical(&mut pairs, &LabelLimits::default()).expect("valid");
-        let event =
-            AlertEvent { labels, starts_at: Some(at), ends_at: None, status: None, breach: None };
+        let event = AlertEvent {
+            labels,
+            starts_at: Some(at),
+            ends_at: None,
+            held: Span::ZERO,
+            status: None,
+            breach: None,
+        };
         let mut decisions = Decisions::new();
         while self.engine.advance(at, &mut decisions) == hypocenter_engine::Progress::More {
             self.tell(&mut decisions);

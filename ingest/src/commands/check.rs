@@ -90,6 +90,10 @@ fn summary(config: &Config) -> String {
                 format!("output: kafka, topic {}, brokers {brokers}", kafka.topic)
             }
             Output::Webhook(webhook) => format!("output: webhook at {}", host_of(&webhook.url)),
+            Output::Alertmanager(output) => {
+                let peers: Vec<String> = output.urls.iter().map(|url| host_of(url)).collect();
+                format!("output: alertmanager at {}", peers.join(", "))
+            }
             Output::File { path } => format!("output: file {}", path.display()),
             Output::Stdout => "output: stdout".to_owned(),
         });

@@ -81,6 +81,7 @@ impl Reloader {
                 running.policy.hash() != found.policy.hash() || running.accept != found.accept,
             ),
             ("annotations", running.annotations != found.annotations),
+            ("neighbours", running.neighbours != found.neighbours),
             ("web", running.web != found.web),
             ("log", running.log != found.log),
         ];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hypocenter_engine::{HashSeed, Suppressor};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Exit, Failure, load_config, load_topology};
+use super::{Exit, Failure, load_config, load_holds, load_topology};
 use crate::cli::ReplayArgs;
 use crate::clock;
 use crate::config::Config;
@@ -33,7 +33,8 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     let mut decode = decode_options(&config);
     // A line of a file may be as long as the file source reads, whatever a network body may be.
     decode.body_bytes_max = LINE_BYTES_MAX;
-    let setup = Setup { policy: config.policy, topology, seed: HashSeed(0), decode };
+    let holds = load_holds(&config.neighbours.rules)?;
+    let setup = Setup { policy: config.policy, topology, seed: HashSeed(0), decode, holds };
     let members = args.members.as_deref().map(writer).transpose()?;
     let mut player = Player::new(writer(&args.output)?);
     let show = Show { quiet: args.quiet, started: Instant::now() };

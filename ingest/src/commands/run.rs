@@ -13,16 +13,19 @@ use tracing::{info, warn};
 use super::reload::Reloader;
 use super::replay::decode_options;
 use super::servers::Servers;
-use super::{Exit, Failure, load_topology};
+use super::{Exit, Failure, load_holds, load_topology};
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Input, KafkaInput, OffsetReset, Output};
 use crate::logging;
 use crate::metrics::{Info, Metrics};
+use crate::neighbours::Holds;
+use crate::neighbours::watch::Watch;
 use crate::outbox::Outbox;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::shard::Setup;
+use crate::sink::alertmanager::AlertmanagerSink;
 use crate::sink::file::FileSink;
 use crate::sink::kafka::{KafkaSink, KafkaSinkConfig};
 use crate::sink::stdout::StdoutSink;
@@ -100,6 +103,7 @@ pub fn serve(
     }
     let mut source =
         source(&config.input, inlet).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    let _watch = watch_rules(config, &setup, metrics)?;
     (inlet.ready)(true);
     let mut pipeline = Pipeline::new(setup, outbox, metrics.clone());
     let outcome = pipeline.run(source.as_mut(), stop);
@@ -125,7 +129,8 @@ fn setup(config: &Config) -> Result<Setup, Failure> {
             warn!(entities, dependencies, "topology has faults; `check topology` lists them");
         }
     }
-    Ok(setup_with(config, topology))
+    let holds = load_holds(&config.neighbours.rules)?;
+    Ok(Setup { holds, ..setup_with(config, topology) })
 }
 
 /// What a configuration and a graph come to.
@@ -137,7 +142,21 @@ pub fn setup_with(config: &Config, topology: Topology) -> Setup {
     }
     // Senders must not be able to guess the key of the hash tables. It changes no decision.
     let seed = HashSeed(clock::wall().as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
-    Setup { policy: config.policy.clone(), topology, seed, decode }
+    Setup { policy: config.policy.clone(), topology, seed, decode, holds: Holds::default() }
+}
+
+/// Asks Prometheus for its rules from now on, if there is one to ask.
+fn watch_rules(
+    config: &Config,
+    setup: &Setup,
+    metrics: &Metrics,
+) -> Result<Option<Watch>, Failure> {
+    let rules = &config.neighbours.rules;
+    if rules.urls.is_empty() {
+        return Ok(None);
+    }
+    let watch = Watch::start(rules, &setup.holds, metrics);
+    watch.map(Some).map_err(|why| Failure::new(Exit::Unavailable, why))
 }
 
 fn describe(metrics: &Metrics, setup: &Setup) {
@@ -189,8 +208,13 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
             Output::Stdout => Box::new(StdoutSink::new(metrics.sink("stdout"))),
             Output::File { path } => Box::new(FileSink::open(path, metrics.sink("file"))?),
             Output::Webhook(webhook) => {
-                let options = WebhookOptions::new(&webhook.url, webhook.timeout);
+                let mut options = WebhookOptions::new(&webhook.url, webhook.timeout);
+                options.http = webhook.http.clone();
                 Box::new(WebhookSink::start(&options, metrics.sink("webhook"))?)
+            }
+            Output::Alertmanager(output) => {
+                let tenant = config.policy.spec().labels.tenant.as_deref();
+                Box::new(AlertmanagerSink::start(output, tenant, metrics)?)
             }
             Output::Kafka(kafka) => {
                 let mut sink = KafkaSinkConfig::new(&kafka.brokers.join(","), &kafka.topic);
@@ -241,7 +265,8 @@ fn name(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn kafka_config(kafka: &KafkaInput, topic: &str) -> KafkaSourceConfig {
+/// How to read one topic of a Kafka input.
+pub(super) fn kafka_config(kafka: &KafkaInput, topic: &str) -> KafkaSourceConfig {
     let mut config = KafkaSourceConfig::new(&kafka.brokers.join(","), topic, &kafka.group);
     config.replay_window = kafka.replay_window;
     config.commit_interval = kafka.commit_interval;

@@ -21,6 +21,7 @@ use crate::file_error::FileError;
 use crate::http::{Limits, Options, Router, Security, Server};
 use crate::intake::Intake;
 use crate::metrics::Metrics;
+use crate::neighbours::resync::Resync;
 use crate::source::http::Queue;
 use crate::yaml::Problem;
 
@@ -35,6 +36,8 @@ pub struct Servers {
     routes: Vec<String>,
     ready: Readiness,
     queue: Option<Queue>,
+    /// Asks Alertmanager what fires, at the start.
+    _resync: Option<Resync>,
     board: Board,
 }
 
@@ -118,11 +121,12 @@ impl Servers {
         let base = || admin::health(Router::below(&config.web.prefix()), ready.clone());
         let router = admin::reload(admin::metrics(base(), metrics.clone()), reload);
         let mut router = Incidents::new(board.clone(), turns.clone()).routes(router);
-        let (mut queue, mut apart) = (None, None);
+        let (mut queue, mut apart, mut resync) = (None, None, None);
         if let Input::Http(http) = &config.input {
             let places = Queue::new(http.queue, clock::wall);
             let (intake, api) = intake(config, metrics, &places, (&board, &turns));
             queue = Some(places);
+            resync = start_resync(config, metrics, &intake)?;
             router = api.routes(router);
             let is_one = http.listen_addresses == config.web.listen_addresses;
             if is_one && http.listen_addresses.iter().all(|address| address.port() != 0) {
@@ -153,7 +157,7 @@ impl Servers {
             info!(address = %Shown(server.addresses()), "taking alerts");
             intake = Some(server);
         }
-        Ok(Self { web, intake, routes, ready, queue, board })
+        Ok(Self { web, intake, routes, ready, queue, _resync: resync, board })
     }
 
     /// What `/-/ready` says.
@@ -209,6 +213,21 @@ fn board(config: &Config) -> Board {
     };
     let epoch = u64::try_from(clock::wall().as_millis()).unwrap_or_default();
     Board::new(limits, epoch)
+}
+
+/// Asks Alertmanager what fires, if there is one to ask.
+fn start_resync(
+    config: &Config,
+    metrics: &Metrics,
+    intake: &Arc<Intake>,
+) -> Result<Option<Resync>, Failure> {
+    if config.neighbours.resync.urls.is_empty() {
+        return Ok(None);
+    }
+    let intake = Arc::clone(intake);
+    let offer = Box::new(move |body: &[u8]| intake.offer(body));
+    let resync = Resync::start(&config.neighbours.resync, offer, metrics);
+    resync.map(Some).map_err(|why| Failure::new(Exit::Unavailable, why))
 }
 
 fn paths(router: &Router) -> Vec<String> {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::alertmanager::{self, AlertmanagerOutput};
+use super::http::{self, HttpConfig};
 use super::input::{brokers, properties};
 use crate::redact::{Properties, host_of};
 use crate::yaml::section::Section;
@@ -14,7 +16,9 @@ pub enum Output {
     /// A Kafka topic.
     Kafka(KafkaOutput),
     /// An HTTP endpoint that takes one record with each POST.
-    Webhook(WebhookOutput),
+    Webhook(Box<WebhookOutput>),
+    /// One alert for each incident, in every Alertmanager.
+    Alertmanager(Box<AlertmanagerOutput>),
     /// A file that lines are added to.
     File {
         /// The file.
@@ -52,6 +56,8 @@ pub struct WebhookOutput {
     pub url: String,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// Who we are, and whom we trust.
+    pub http: HttpConfig,
 }
 
 impl fmt::Debug for WebhookOutput {
@@ -59,13 +65,14 @@ impl fmt::Debug for WebhookOutput {
         f.debug_struct("WebhookOutput")
             .field("url", &host_of(&self.url))
             .field("timeout", &self.timeout)
+            .field("http", &self.http)
             .finish()
     }
 }
 
 impl Default for WebhookOutput {
     fn default() -> Self {
-        Self { url: String::new(), timeout: Duration::from_secs(10) }
+        Self { url: String::new(), timeout: Duration::from_secs(10), http: HttpConfig::default() }
     }
 }
 
@@ -73,13 +80,15 @@ impl Default for WebhookOutput {
 enum Type {
     Kafka,
     Webhook,
+    Alertmanager,
     File,
     Stdout,
 }
 
-const TYPES: [(&str, Type); 4] = [
+const TYPES: [(&str, Type); 5] = [
     ("kafka", Type::Kafka),
     ("webhook", Type::Webhook),
+    ("alertmanager", Type::Alertmanager),
     ("file", Type::File),
     ("stdout", Type::Stdout),
 ];
@@ -130,7 +139,13 @@ fn read_one(s: &mut Section<'_, '_>) -> Option<Output> {
             if webhook.timeout.is_zero() {
                 s.problem("timeout", "is 0, must be more than 0");
             }
-            Some(Output::Webhook(webhook))
+            http::read(s, &mut webhook.http);
+            Some(Output::Webhook(Box::new(webhook)))
+        }
+        Some(Type::Alertmanager) => {
+            let mut output = AlertmanagerOutput::default();
+            alertmanager::read(s, &mut output);
+            Some(Output::Alertmanager(Box::new(output)))
         }
         Some(Type::File) => {
             let mut path = String::new();
@@ -145,19 +160,22 @@ fn read_one(s: &mut Section<'_, '_>) -> Option<Output> {
     }
 }
 
+/// Whether a text is an `http` or `https` URL with a host.
+pub(super) fn is_http_url(text: &str) -> bool {
+    text.parse::<ureq::http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    })
+}
+
 fn url(s: &mut Section<'_, '_>, into: &mut String) {
     const FORM: &str = "such as https://example.org/incidents";
     s.text("url", into);
-    let uri = into.parse::<ureq::http::Uri>().ok();
-    let fine = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-    });
     if into.is_empty() {
         if !s.has_problem("url") {
             s.problem("url", format!("is missing; where to POST to, {FORM}"));
         }
-    } else if !fine {
+    } else if !is_http_url(into) {
         // Not shown: a URL may carry a password.
         s.problem("url", format!("must be an http or https URL with a host, {FORM}"));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::{ByLabel, ShardSnapshot};
-use super::{Samples, SinkCounters, Value, Values, process};
+use super::{ClientCounters, Samples, SinkCounters, Value, Values, process};
 use crate::intake::IntakeCounters;
 
 /// One metric.
@@ -97,6 +97,12 @@ pub const DEFINITIONS: &[Definition] = &[
         |v| by_sink(v, |c| &c.refused)),
     metric("hypocenter_output_retries_total", Counter, &["sink"], "Attempts to deliver that failed and were repeated.",
         |v| by_sink(v, |c| &c.retries)),
+    metric("hypocenter_client_requests_total", Counter, &["client", "peer"], "HTTP requests sent to a neighbour.",
+        |v| by_client(v, |c| Some(Value::Int(c.requests.load(Ordering::Relaxed))))),
+    metric("hypocenter_client_failures_total", Counter, &["client", "peer"], "HTTP requests that a neighbour did not answer, or not with success.",
+        |v| by_client(v, |c| Some(Value::Int(c.failures.load(Ordering::Relaxed))))),
+    metric("hypocenter_client_last_success_timestamp_seconds", Gauge, &["client", "peer"], "When a neighbour last answered with success, in seconds since 1970; absent before the first time.",
+        |v| by_client(v, ClientCounters::last_success)),
     metric("hypocenter_source_position", Gauge, &["input", "partition"], "Position of the next record to read.",
         |v| by_shard(v, |s| Some(Value::Int(s.position)))),
     metric("hypocenter_source_committed_position", Gauge, &["input", "partition"], "Position before which every output is acknowledged and committed.",
@@ -167,6 +173,20 @@ fn by_intake(values: &Values, read: fn(&IntakeCounters) -> Vec<(&'static str, u6
 fn by_sink(values: &Values, of: fn(&SinkCounters) -> &AtomicU64) -> Samples {
     let read = |counters: &Arc<SinkCounters>| Value::Int(of(counters).load(Ordering::Relaxed));
     values.sinks.iter().map(|(name, counters)| (vec![name.clone()], read(counters))).collect()
+}
+
+fn by_client(values: &Values, of: fn(&ClientCounters) -> Option<Value>) -> Samples {
+    let read = |((client, peer), counters): (&(&str, String), &Arc<ClientCounters>)| {
+        Some((vec![(*client).to_owned(), peer.clone()], of(counters)?))
+    };
+    values.clients.iter().filter_map(read).collect()
+}
+
+impl ClientCounters {
+    fn last_success(&self) -> Option<Value> {
+        let millis = self.last_success.load(Ordering::Relaxed);
+        (millis > 0).then_some(Value::Float(millis as f64 / 1e3))
+    }
 }
 
 fn by_shard(values: &Values, of: fn(&ShardSnapshot) -> Option<Value>) -> Samples {

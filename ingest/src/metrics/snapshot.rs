@@ -21,7 +21,9 @@ const REJECTED: &[&str] = &[
 const RECORD_REJECTED: &[&str] =
     &["empty", "too_large", "compressed", "encoding", "too_deep", "json", "shape"];
 /// Why an accepted event may be left out of correlation.
-const SUPPRESSED: &[&str] = &["flapping", "chronic", "meta", "overflow"];
+const SUPPRESSED: &[&str] = &["flapping", "chronic", "meta", "overflow", OWN];
+/// The reason of those that are about alerts of a Hypocenter.
+pub const OWN: &str = "own";
 
 /// Counters by the value of one label. Values are fixed words, never text from outside.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

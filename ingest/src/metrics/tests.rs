@@ -27,6 +27,9 @@ fn filled() -> Metrics {
     metrics.reloaded(true);
     let (get, ok) = (hyper::Method::GET, hyper::StatusCode::OK);
     metrics.http().request("/metrics", &get, ok, std::time::Duration::from_millis(1));
+    let client = metrics.client("alertmanager", "http://am-0:9093");
+    ClientCounters::count(&client.requests);
+    client.note_success(Timestamp::from_millis(1_500));
     metrics
 }
 
@@ -79,6 +82,7 @@ fn both_forms_have_every_metric() {
         "hypocenter_decision_latency_seconds_bucket{le=\"+Inf\"} 4",
         "hypocenter_decision_latency_seconds_count 4",
         "hypocenter_outputs_sent_total{sink=\"webhook\"} 1",
+        "hypocenter_client_last_success_timestamp_seconds{client=\"alertmanager\",peer=\"http://am-0:9093\"} 1.5",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\nis not in\n{text}");
     }

@@ -6,7 +6,6 @@
 //! counted. While records wait, a newer version of an incident takes the place of an older one:
 //! the receiver needs only the newest, and both are acknowledged once that is delivered.
 
-mod backoff;
 mod pending;
 #[cfg(test)]
 mod tests;
@@ -18,10 +17,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use self::backoff::Backoff;
 use self::worker::Worker;
 use super::{Cause, Outgoing, Sink, SinkError};
+use crate::config::HttpConfig;
+use crate::http_client::Client;
 use crate::metrics::SinkCounters;
+use crate::redact::host_of;
 
 /// Where to deliver to, and how patiently.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub struct WebhookOptions {
     pub url: String,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// Who we are, and whom we trust.
+    pub http: HttpConfig,
     /// Records that may wait; twice as many may be in the sink at once.
     pub waiting_max: usize,
     /// The first pause after a failure; each further one is twice as long.
@@ -45,6 +48,7 @@ impl WebhookOptions {
         Self {
             url: url.to_owned(),
             timeout,
+            http: HttpConfig::default(),
             waiting_max: 10_000,
             pause_min: Duration::from_millis(100),
             pause_max: Duration::from_secs(30),
@@ -83,11 +87,14 @@ impl WebhookSink {
     /// # Errors
     /// [`SinkError`] when there can be no thread.
     pub fn start(options: &WebhookOptions, counters: Arc<SinkCounters>) -> Result<Self, SinkError> {
-        let place = crate::redact::host_of(&options.url);
+        let client = Client::new(&options.url, &options.http, options.timeout).map_err(|why| {
+            SinkError { what: format!("webhook to {}", host_of(&options.url)), why }
+        })?;
+        let place = client.place().to_owned();
         let (queue, jobs) = bounded(options.waiting_max);
         let (acknowledge, done) = unbounded();
         let (stop, stopped) = bounded(0);
-        let worker = Worker::new(options, &place, jobs, acknowledge, stopped, &counters);
+        let worker = Worker::new(options, client, jobs, acknowledge, stopped, &counters);
         thread::Builder::new().name("webhook".to_owned()).spawn(move || worker.run()).map_err(
             |error| SinkError {
                 what: format!("starting the webhook to {place}"),
@@ -117,7 +124,7 @@ impl Sink for WebhookSink {
             incident: record.incident.to_owned(),
             version: record.version,
             body: record.body.to_vec(),
-            headers: headers.map(|(n, v)| worker::header(n, v)).collect(),
+            headers: headers.filter_map(|(n, v)| worker::header(n, v)).collect(),
             cause: record.cause.clone(),
         };
         self.queue.send(job).map_err(|_| self.gone())?;

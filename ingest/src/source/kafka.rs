@@ -9,6 +9,7 @@ mod commits;
 mod config;
 mod context;
 mod member;
+pub mod once;
 mod start;
 
 use std::collections::BTreeMap;

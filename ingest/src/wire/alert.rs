@@ -81,7 +81,7 @@ pub(super) fn read<'a, 'b: 'a>(
         }
     }
     let breach = read_breach(nodes, fields.annotations, options);
-    let event = AlertEvent { labels, starts_at, ends_at, status, breach };
+    let event = AlertEvent { labels, starts_at, ends_at, held: Span::ZERO, status, breach };
     let text = |node: Option<&Node<'b>>| match node {
         Some(Node::String(text)) => Some(*text),
         _ => None,

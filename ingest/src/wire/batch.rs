@@ -3,7 +3,7 @@
 //! Texts lie in one allocation and all that refers to them in two more, so that a batch costs three
 //! allocations whatever the number of its alerts, and no text is parsed twice.
 
-use hypocenter_engine::{AlertEvent, Breach, LabelLimits, Labels, Status, Timestamp};
+use hypocenter_engine::{AlertEvent, Breach, LabelLimits, Labels, Span, Status, Timestamp};
 
 use super::alert::Pairs;
 use super::{Rejected, recycled};
@@ -46,6 +46,7 @@ impl Batch {
             self.text.push_str(value);
             self.pairs.push((name_end, end(&self.text)));
         }
+        // `held` is looked up by who applies it.
         let AlertEvent { starts_at, ends_at, status, breach, .. } = *event;
         let pairs = self.pairs.len() as u32;
         self.events.push(Event { pairs, starts_at, ends_at, status, breach });
@@ -83,7 +84,7 @@ impl Batch {
             at = event.pairs as usize;
             let Event { starts_at, ends_at, status, breach, .. } = *event;
             if let Ok(labels) = Labels::canonical(&mut pairs, &limits) {
-                each(&AlertEvent { labels, starts_at, ends_at, status, breach });
+                each(&AlertEvent { labels, starts_at, ends_at, held: Span::ZERO, status, breach });
             }
         }
         scratch.0 = recycled(pairs);

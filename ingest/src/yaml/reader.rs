@@ -28,7 +28,8 @@ impl Reader {
             Value::Null => &[],
             Value::Map(entries) => entries,
             _ => {
-                let what = format!("is {}, must be a section of keys and values", node.shown());
+                let what =
+                    format!("is {}, must be a section of keys and values", shown(path, node));
                 return self.problem(Some(node.at), path, what);
             }
         };
@@ -44,7 +45,7 @@ impl Reader {
 
     /// Notes that a key was given.
     pub(super) fn found(&self, path: String, node: &Node) {
-        let shown = (node.at, node.shown());
+        let shown = (node.at, shown(&path, node));
         self.given.borrow_mut().insert(path, shown);
     }
 
@@ -94,6 +95,19 @@ impl Reader {
         problems.sort_by_key(|p| (p.at.is_none(), p.at, p.path.clone()));
         problems.dedup();
         problems
+    }
+}
+
+/// What was given, for messages. Below `http_config` nearly everything may be a secret, put at the
+/// wrong place by mistake: no scalar of it is shown.
+pub(super) fn shown(path: &str, node: &Node) -> String {
+    match &node.value {
+        Value::Plain(text) | Value::Quoted(text)
+            if !text.is_empty() && path.contains("http_config") =>
+        {
+            "<secret>".to_owned()
+        }
+        _ => node.shown(),
     }
 }
 

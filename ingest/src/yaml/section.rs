@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::reader::Reader;
+use super::reader::{Reader, shown};
 use super::{At, Entry, Node, Value};
 use crate::duration;
 
@@ -59,6 +59,11 @@ impl<'n, 'r> Section<'n, 'r> {
         let node = &self.left.remove(at).node;
         self.reader.found(path, node);
         Some(node)
+    }
+
+    /// The section at one of the keys of [`Section::take_rest`].
+    pub fn below(&self, entry: &Entry, read: impl FnOnce(&mut Section<'_, '_>)) {
+        self.reader.section(&entry.node, &self.path(&entry.key), read);
     }
 
     /// All keys that are left, for sections whose keys the user chooses.
@@ -115,9 +120,11 @@ impl<'n, 'r> Section<'n, 'r> {
         let mut list = Vec::new();
         let found = self.list(key, |reader, node, path| match text_of(node) {
             Some(text) => list.push(text.to_owned()),
-            None => {
-                reader.problem(Some(node.at), path, format!("is {}, must be text", node.shown()))
-            }
+            None => reader.problem(
+                Some(node.at),
+                path,
+                format!("is {}, must be text", shown(path, node)),
+            ),
         });
         if found.is_some() {
             *into = list;
@@ -182,7 +189,9 @@ impl<'n, 'r> Section<'n, 'r> {
         };
         match duration::parse(text) {
             Ok(value) => *into = value,
-            Err(what) => self.problem(key, format!("is {}, {}", node.shown(), and(&what))),
+            Err(what) => {
+                self.problem(key, format!("is {}, {}", shown(&self.path(key), node), and(&what)))
+            }
         }
     }
 
@@ -192,7 +201,7 @@ impl<'n, 'r> Section<'n, 'r> {
             Value::Plain(_) if allowed.starts_with("a list") => "; put it in brackets",
             _ => "",
         };
-        let what = format!("is {}, must be {allowed}{hint}", node.shown());
+        let what = format!("is {}, must be {allowed}{hint}", shown(&self.path(key), node));
         self.reader.problem(Some(node.at), &self.path(key), what);
     }
 

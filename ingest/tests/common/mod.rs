@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
+use hypocenter::neighbours::Holds;
 use hypocenter::replay::Player;
 use hypocenter::shard::{Setup, ShardRunner};
 use hypocenter::source::{Record, Shard};
@@ -28,13 +29,18 @@ pub(crate) fn setup(seed: u64) -> Setup {
     let file = fixtures().join("recordings/topology.json");
     let topology = TopologyFile::load(&file).unwrap().topology;
     let (policy, decode) = (Policy::default(), Options::default());
-    Setup { policy, topology, seed: HashSeed(seed), decode }
+    Setup { policy, topology, seed: HashSeed(seed), decode, holds: Holds::default() }
 }
 
 /// Every incident record that the lines of a recording lead to, one a line.
 pub(crate) fn replay(lines: &str, seed: u64) -> String {
+    replay_under(&setup(seed), lines)
+}
+
+/// The same under another setup.
+pub(crate) fn replay_under(setup: &Setup, lines: &str) -> String {
     let shard = Shard { input: "replay".to_owned(), partition: 0 };
-    let mut runner = ShardRunner::new(&setup(seed), shard.clone(), 0);
+    let mut runner = ShardRunner::new(setup, shard.clone(), 0);
     let mut out = Vec::new();
     let mut player = Player::new(&mut out);
     for (line, position) in lines.lines().zip(1..) {

@@ -81,10 +81,59 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "4:22: input.dead_letter_topic: is one of the topics",
     ),
     ("outputs: []\n", "1:10: outputs: is empty"),
+    (
+        "outputs:\n  - type: alertmanager\n",
+        "2:5: outputs[0].urls: is missing; name every Alertmanager, such as [http://127.0.0.1:9093]",
+    ),
+    (
+        "outputs: [{type: alertmanager, urls: ['http://a', 'http://a']}]\n",
+        "outputs[0].urls[1]: is there twice; keep one",
+    ),
+    (
+        "outputs: [{type: alertmanager, urls: ['am:9093']}]\n",
+        "outputs[0].urls[0]: must be an http or https URL with a host and no query",
+    ),
+    (
+        "outputs: [{type: alertmanager, urls: ['http://a'], refresh: 0s}]\n",
+        "outputs[0].refresh: is 0, must be more than 0",
+    ),
+    (
+        "outputs: [{type: alertmanager, urls: ['http://a'], labels: {severity: x}}]\n",
+        "outputs[0].labels.severity: is a label that is set for you",
+    ),
+    (
+        "outputs: [{type: alertmanager, urls: ['http://a'], entity_labels: ['(']}]\n",
+        "outputs[0].entity_labels[0]: is no regular expression: unclosed group",
+    ),
+    (
+        "outputs: [{type: alertmanager, urls: ['http://a'], entity_labels: ['(.+)']}]\n",
+        "outputs[0].entity_labels[0]: has no named group, such as (?<service>.+)",
+    ),
+    (
+        "outputs: [{type: alertmanager, urls: ['http://a'], incident_url: 'http://h'}]\n",
+        "outputs[0].incident_url: must be an http or https URL with {incident} in it",
+    ),
+    (
+        "outputs: [{type: alertmanager, urls: ['http://a'], alertname: x, member_alertname: x}]\n",
+        "outputs[0].member_alertname: is that of incidents; give it another name",
+    ),
+    (
+        "outputs: [{type: webhook, url: 'http://a', http_config: {tls_config: {cert_file: a}}}]\n",
+        "http_config.tls_config.key_file: is missing; cert_file needs its key",
+    ),
+    (
+        "outputs: [{type: webhook, url: 'http://a', http_config: {basic_auth: {username: u}, \
+         authorization: {credentials: c}}}]\n",
+        "http_config.authorization: is given beside basic_auth; keep one of them",
+    ),
+    (
+        "outputs: [{type: webhook, url: 'http://a', http_config: {allow_addresses: [a]}}]\n",
+        "http_config.allow_addresses[0]: is a, must be an address or a range",
+    ),
     ("outputs: {type: stdout}\n", "1:10: outputs: is a section of keys and values, must be a list"),
     (
         "outputs:\n  - path: x\n",
-        "2:5: outputs[0].type: is missing; one of kafka, webhook, file, stdout",
+        "2:5: outputs[0].type: is missing; one of kafka, webhook, alertmanager, file, stdout",
     ),
     ("outputs:\n  - type: file\n", "2:5: outputs[0].path: is missing"),
     (

@@ -1,27 +1,22 @@
 //! The thread that delivers.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
-use ureq::Agent;
 
 use super::pending::Pending;
-use super::{Backoff, Job, WebhookOptions};
+use super::{Job, WebhookOptions};
+use crate::backoff::Backoff;
+use crate::http_client::{Client, ClientError};
 use crate::metrics::SinkCounters;
 use crate::sink::Cause;
 
 /// Most of an answer's body that is read, to be able to use the connection again.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// The longest pause that a receiver can ask for with `Retry-After`.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
-
 pub(super) struct Worker {
-    agent: Agent,
-    url: String,
-    place: String,
+    client: Client,
     jobs: Receiver<Job>,
     done: Sender<Cause>,
     stopped: Receiver<()>,
@@ -43,23 +38,14 @@ enum Attempt {
 impl Worker {
     pub(super) fn new(
         options: &WebhookOptions,
-        place: &str,
+        client: Client,
         jobs: Receiver<Job>,
         done: Sender<Cause>,
         stopped: Receiver<()>,
         counters: &Arc<SinkCounters>,
     ) -> Self {
-        let config = Agent::config_builder()
-            .timeout_global(Some(options.timeout))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("hypocenter/", env!("CARGO_PKG_VERSION")))
-            .build();
         Self {
-            agent: config.new_agent(),
-            url: options.url.clone(),
-            place: place.to_owned(),
+            client,
             jobs,
             done,
             stopped,
@@ -80,7 +66,7 @@ impl Worker {
                 Attempt::Delivered => self.finish(),
                 Attempt::Refused(why) => {
                     tracing::error!(
-                        webhook = self.place,
+                        webhook = self.client.place(),
                         incident = job.incident,
                         version = job.version,
                         why,
@@ -118,42 +104,21 @@ impl Worker {
     }
 
     fn attempt(&self, job: &Job) -> Attempt {
-        let mut request = self.agent.post(&self.url);
-        for (name, value) in &job.headers {
-            if !name.eq_ignore_ascii_case("content-type") {
-                request = request.header(name, value);
+        match self.client.post("", &job.headers, &job.body, ANSWER_BYTES_MAX) {
+            Ok(answer) if answer.is_success() => Attempt::Delivered,
+            Ok(answer) if answer.may_heal() => {
+                Attempt::Failed(answer.to_string(), answer.retry_after)
             }
-        }
-        let request = request.header("content-type", "application/json");
-        let mut answer = match request.send(&job.body[..]) {
-            Ok(answer) => answer,
+            Ok(answer) => Attempt::Refused(answer.to_string()),
             // Made from the record: it will not get better.
-            Err(error @ (ureq::Error::Http(_) | ureq::Error::BadUri(_))) => {
-                return Attempt::Refused(error.to_string());
-            }
-            Err(error) => return Attempt::Failed(error.to_string(), None),
-        };
-        let status = answer.status();
-        let retry_after = answer.headers().get("retry-after");
-        let asked = retry_after
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(|secs| Duration::from_secs(secs).min(RETRY_AFTER_MAX));
-        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-        let body = body.read_to_vec().unwrap_or_default();
-        if status.is_success() {
-            return Attempt::Delivered;
-        }
-        let why = Answer(status.as_u16(), &body).to_string();
-        if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
-            Attempt::Failed(why, asked)
-        } else {
-            Attempt::Refused(why)
+            Err(ClientError::Request(why)) => Attempt::Refused(why),
+            Err(ClientError::Unavailable(why)) => Attempt::Failed(why, None),
         }
     }
 
     fn finish(&mut self) {
         if self.backoff.failures() > 0 {
-            tracing::info!(webhook = self.place, "records are delivered again");
+            tracing::info!(webhook = self.client.place(), "records are delivered again");
         }
         self.backoff.succeeded();
         for cause in self.pending.finish_first() {
@@ -172,7 +137,7 @@ impl Worker {
         // The first failure, and then ever fewer: 1, 2, 4, 8, ...
         if self.backoff.failures().is_power_of_two() {
             tracing::warn!(
-                webhook = self.place,
+                webhook = self.client.place(),
                 attempts = self.backoff.failures(),
                 waiting = self.pending.len(),
                 why,
@@ -186,24 +151,12 @@ impl Worker {
     }
 }
 
-/// An answer for the log: its status, and how its body begins.
-struct Answer<'a>(u16, &'a [u8]);
-
-impl fmt::Display for Answer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "answered with status {}", self.0)?;
-        let text = String::from_utf8_lossy(self.1);
-        let start: String = text.trim().chars().take(120).collect();
-        if !start.is_empty() {
-            write!(f, ": {start}")?;
-        }
-        Ok(())
-    }
-}
-
 /// A record's header as an HTTP header, by the HTTP binding of CloudEvents: the prefix is `ce-`,
-/// and what is not printable ASCII is percent-encoded.
-pub(super) fn header(name: &str, value: &str) -> (String, String) {
+/// and what is not printable ASCII is percent-encoded. The client sets `content-type` itself.
+pub(super) fn header(name: &str, value: &str) -> Option<(String, String)> {
+    if name.eq_ignore_ascii_case("content-type") {
+        return None;
+    }
     let name = match name.strip_prefix("ce_") {
         Some(attribute) => format!("ce-{attribute}"),
         None => name.to_owned(),
@@ -216,5 +169,5 @@ pub(super) fn header(name: &str, value: &str) -> (String, String) {
             encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    (name, encoded)
+    Some((name, encoded))
 }

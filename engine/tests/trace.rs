@@ -1,0 +1,136 @@
+//! A trace watches and decides nothing, and tells what the decisions come from.
+
+mod support;
+
+use hypocenter_engine::{
+    Decision, Decisions, Engine, HashSeed, Policy, Progress, Score, Timestamp, Verdict, Weighed,
+};
+use support::{Event, graph};
+
+fn event(now: i64, alertname: &str, service: &str) -> Event {
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Event {
+        now,
+        labels: vec![
+            label("alertname", alertname),
+            label("service", service),
+            label("severity", "critical"),
+        ],
+        starts: Some(now),
+        ends: None,
+        status: None,
+        breach: None,
+    }
+}
+
+/// A storm with joins, merges, repeats and strangers.
+fn storm() -> Vec<Event> {
+    let mut events = Vec::new();
+    for round in 0..40 {
+        let at = 1_000 * round;
+        let service = ["web", "cart", "db", "pay", "mail", "queue"][round as usize % 6];
+        let alertname = ["HighLatency", "ErrorRate", "PoolExhausted"][round as usize % 3];
+        events.push(event(at, alertname, service));
+        events.push(event(at + 200_000 * (round % 2), "Unreachable", "stranger"));
+    }
+    events.sort_by_key(|event| event.now);
+    events
+}
+
+fn engine() -> Engine {
+    let topology = graph("web>cart cart>db pay>db mail>queue");
+    Engine::new(Policy::default(), topology, "test/0", HashSeed(1))
+}
+
+/// All decisions, and what was weighed for each event.
+fn play(engine: &mut Engine) -> Vec<(Vec<Decision>, Vec<Weighed>)> {
+    let mut told = Vec::new();
+    let mut decisions = Decisions::new();
+    for (seq, event) in storm().iter().enumerate() {
+        loop {
+            decisions.clear();
+            let done = engine.advance(Timestamp::from_millis(event.now), &mut decisions);
+            told.push((decisions.as_slice().to_vec(), engine.take_trace()));
+            if done == Progress::Done {
+                break;
+            }
+        }
+        decisions.clear();
+        event.apply(engine, seq as u64, &mut decisions);
+        told.push((decisions.as_slice().to_vec(), engine.take_trace()));
+    }
+    told
+}
+
+#[test]
+fn tracing_changes_no_decision_and_is_empty_when_off() {
+    let (mut plain, mut traced) = (engine(), engine());
+    traced.start_trace();
+    let (plain, traced) = (play(&mut plain), play(&mut traced));
+    assert!(plain.iter().all(|(_, weighed)| weighed.is_empty()));
+    let decisions = |told: &[(Vec<Decision>, _)]| -> Vec<Decision> {
+        told.iter().flat_map(|(decisions, _)| decisions.clone()).collect()
+    };
+    assert_eq!(decisions(&plain), decisions(&traced));
+    let mut again = engine();
+    again.start_trace();
+    assert_eq!(play(&mut again), traced, "the same input gives the same trace");
+}
+
+#[test]
+fn every_placement_is_weighed_and_the_weights_say_what_was_decided() {
+    let mut engine = engine();
+    engine.start_trace();
+    let (mut opened, mut joined, mut merged) = (0, 0, 0);
+    for (decisions, weighed) in play(&mut engine) {
+        for decision in &decisions {
+            let placement = |alert| {
+                weighed.iter().find_map(|one| match one {
+                    Weighed::Placement(placement) if placement.alert == alert => Some(placement),
+                    _ => None,
+                })
+            };
+            match *decision {
+                Decision::Opened { alert, .. } => {
+                    let placement = placement(alert).expect("weighed");
+                    let none = |one: &Verdict| *one != Verdict::Joins;
+                    assert!(placement.alternatives.iter().all(|one| none(&one.verdict)));
+                    opened += 1;
+                }
+                Decision::Joined { incident, alert } => {
+                    let placement = placement(alert).expect("weighed");
+                    let joins: Vec<_> = placement
+                        .alternatives
+                        .iter()
+                        .filter(|one| one.verdict == Verdict::Joins)
+                        .collect();
+                    assert_eq!(joins.len(), 1);
+                    assert_eq!(joins[0].incident, incident);
+                    assert!(joins[0].ratio >= placement.threshold);
+                    joined += 1;
+                }
+                Decision::Merged { incident, into } => {
+                    let pair = |first, second| [first, second] == [incident, into];
+                    assert!(weighed.iter().any(|one| match one {
+                        Weighed::Comparison(one) =>
+                            one.merged
+                                && (pair(one.first, one.second) || pair(one.second, one.first)),
+                        Weighed::Placement(_) => false,
+                    }));
+                    merged += 1;
+                }
+                _ => {}
+            }
+        }
+        for one in &weighed {
+            if let Weighed::Placement(placement) = one {
+                let ratios: Vec<Score> = placement.alternatives.iter().map(|a| a.ratio).collect();
+                assert!(ratios.is_sorted_by(|a, b| a >= b), "most likely first: {ratios:?}");
+                for one in &placement.alternatives {
+                    assert!(one.decay <= Score::ZERO, "time only takes away: {one:?}");
+                }
+            }
+        }
+    }
+    assert!(opened > 1 && joined > 5, "opened {opened}, joined {joined}, merged {merged}");
+}

@@ -1,0 +1,181 @@
+//! The thread that keeps one Alertmanager informed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, select};
+use hypocenter_engine::{Span, Timestamp};
+use serde::Serialize;
+
+use super::Shared;
+use super::table::{Entry, Labels, Posted};
+use crate::backoff::Backoff;
+use crate::clock;
+use crate::http_client::{Answer, Client};
+use crate::metrics::{ClientCounters, SinkCounters};
+use crate::record::rfc3339;
+
+/// Where Alertmanager takes alerts.
+const PATH: &str = "/api/v2/alerts";
+/// Alerts of one request, as many as Prometheus sends at most.
+const BATCH: usize = 64;
+/// Most of an answer's body that is read.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// `endsAt` lies this many refreshes ahead, as Prometheus has it: three may fail.
+const REFRESHES_AHEAD: u32 = 4;
+
+pub(super) struct Peer {
+    pub(super) client: Client,
+    pub(super) shared: Arc<Shared>,
+    /// Its place in `Shared::progress`.
+    pub(super) number: usize,
+    pub(super) wake: Receiver<()>,
+    pub(super) refresh: Duration,
+    pub(super) resolve_for: Duration,
+    pub(super) incident_url: Option<String>,
+    pub(super) backoff: Backoff,
+    pub(super) counters: Arc<ClientCounters>,
+    pub(super) sink: Arc<SinkCounters>,
+}
+
+/// How a request ended.
+enum Outcome {
+    Taken,
+    /// Why not, and how long the peer asks to wait.
+    Failed(String, Option<Duration>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Alert<'a> {
+    labels: &'a Labels,
+    annotations: BTreeMap<&'a str, &'a str>,
+    starts_at: String,
+    ends_at: String,
+    #[serde(rename = "generatorURL", skip_serializing_if = "Option::is_none")]
+    generator_url: Option<String>,
+}
+
+impl Peer {
+    /// Keeps the peer informed until the sink is dropped.
+    pub(super) fn run(mut self) {
+        // Up to which change of the table the peer knows everything.
+        let mut told = 0;
+        let mut refresh_at = Instant::now() + self.refresh;
+        let mut paused_until = None;
+        loop {
+            let next = paused_until.unwrap_or(refresh_at);
+            select! {
+                recv(self.wake) -> woken => if woken.is_err() { return },
+                default(next.saturating_duration_since(Instant::now())) => {}
+            }
+            if paused_until.is_some_and(|until| Instant::now() < until) {
+                continue;
+            }
+            let is_refresh = Instant::now() >= refresh_at;
+            let (changes, entries) = self.shared.changed(if is_refresh { 0 } else { told });
+            if is_refresh {
+                refresh_at = Instant::now() + self.refresh;
+                self.shared.purge(clock::wall(), self.resolve_for);
+            }
+            match self.tell(&entries) {
+                Outcome::Taken => {
+                    if self.backoff.failures() > 0 {
+                        tracing::info!(
+                            peer = self.client.place(),
+                            "Alertmanager takes alerts again"
+                        );
+                    }
+                    self.backoff.succeeded();
+                    (told, paused_until) = (changes, None);
+                }
+                Outcome::Failed(why, asked) => {
+                    let pause = self.backoff.failed().max(asked.unwrap_or_default());
+                    paused_until = Some(Instant::now() + pause);
+                    // It may have lost its memory: it gets everything when it is back.
+                    told = 0;
+                    self.complain(&why);
+                }
+            }
+            self.shared.note_progress(self.number, told, self.backoff.failures() > 0);
+        }
+    }
+
+    fn complain(&self, why: &str) {
+        SinkCounters::count(&self.sink.retries);
+        // The first failure, and then ever fewer: 1, 2, 4, 8, ...
+        if self.backoff.failures().is_power_of_two() {
+            let (peer, attempts) = (self.client.place(), self.backoff.failures());
+            tracing::warn!(
+                peer,
+                attempts,
+                why,
+                "Alertmanager does not take alerts; will try again"
+            );
+        }
+    }
+
+    /// Posts the alerts of some incidents.
+    fn tell<'e>(&self, entries: &'e [Arc<Entry>]) -> Outcome {
+        let wall = clock::wall();
+        let alerts = |entry: &'e Arc<Entry>| self.alerts(entry, wall);
+        let alerts: Vec<Alert<'_>> = entries.iter().flat_map(alerts).collect();
+        for batch in alerts.chunks(BATCH) {
+            if let failed @ Outcome::Failed(..) = self.post(batch) {
+                return failed;
+            }
+        }
+        Outcome::Taken
+    }
+
+    fn post(&self, batch: &[Alert<'_>]) -> Outcome {
+        let body = match serde_json::to_vec(batch) {
+            Ok(body) => body,
+            Err(error) => unreachable!("alerts are JSON: {error}"),
+        };
+        ClientCounters::count(&self.counters.requests);
+        let answer = self.client.post(PATH, &[], &body, ANSWER_BYTES_MAX);
+        let failed = match answer {
+            Ok(answer) if answer.is_success() => None,
+            // Some of them it does not like. It has taken the others.
+            Ok(answer @ Answer { status: 400 | 422, .. }) => {
+                SinkCounters::count(&self.sink.refused);
+                let (peer, why) = (self.client.place(), answer.to_string());
+                tracing::error!(peer, why, "Alertmanager refuses alerts; they are left out");
+                ClientCounters::count(&self.counters.failures);
+                return Outcome::Taken;
+            }
+            Ok(answer) => Some((answer.to_string(), answer.retry_after)),
+            Err(error) => Some((error.to_string(), None)),
+        };
+        match failed {
+            None => {
+                self.counters.note_success(clock::wall());
+                Outcome::Taken
+            }
+            Some((why, asked)) => {
+                ClientCounters::count(&self.counters.failures);
+                Outcome::Failed(why, asked)
+            }
+        }
+    }
+
+    fn alerts<'e>(&self, entry: &'e Entry, wall: Timestamp) -> Vec<Alert<'e>> {
+        let ahead = self.refresh * REFRESHES_AHEAD;
+        let firing_until = wall.plus(Span::from_millis(ahead.as_millis() as u64));
+        let url = self.incident_url.as_ref();
+        let url = url.map(|url| url.replace("{incident}", &entry.incident));
+        let alert = |(labels, posted): (&'e Labels, &'e Posted)| Alert {
+            labels,
+            annotations: posted.annotations.iter().map(|(n, v)| (*n, v.as_str())).collect(),
+            starts_at: rfc3339(posted.starts_at),
+            ends_at: rfc3339(posted.ended_at.unwrap_or(firing_until)),
+            generator_url: url.clone(),
+        };
+        // Those that are over first: where the candidate changes, one goes before the other comes.
+        let mut alerts: Vec<_> = entry.alerts.iter().collect();
+        alerts.sort_by_key(|(_, posted)| posted.ended_at.is_none());
+        alerts.into_iter().map(alert).collect()
+    }
+}

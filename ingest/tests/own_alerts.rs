@@ -1,0 +1,89 @@
+//! What a shard does with Hypocenter's own alerts, and with what it decided before a restart.
+
+use hypocenter::neighbours::Holds;
+use hypocenter::shard::{Listener, Rejection, Setup, ShardRunner, Version};
+use hypocenter::source::{Record, Shard};
+use hypocenter::wire::Options;
+use hypocenter_engine::{Engine, HashSeed, Policy, Timestamp, Topology};
+
+#[derive(Default)]
+struct Heard {
+    published: Vec<u64>,
+    rebuilt: Vec<u64>,
+    own: u32,
+    rejected: u32,
+}
+
+impl Listener for Heard {
+    fn published(&mut self, _: &Engine, version: &Version<'_>) {
+        self.published.push(version.position);
+    }
+
+    fn rebuilt(&mut self, engine: &Engine, version: &Version<'_>) {
+        assert!(engine.incident(version.incident).is_some());
+        self.rebuilt.push(version.position);
+    }
+
+    fn ignored_own(&mut self) {
+        self.own += 1;
+    }
+
+    fn rejected(&mut self, _: &Rejection<'_>) {
+        self.rejected += 1;
+    }
+}
+
+/// Feeds bodies, one a second, to a shard that had decided those before `quiet_before`.
+fn feed(bodies: &[String], quiet_before: u64) -> (Heard, ShardRunner) {
+    let setup = Setup {
+        policy: Policy::default(),
+        topology: Topology::default(),
+        seed: HashSeed(1),
+        decode: Options::default(),
+        holds: Holds::default(),
+    };
+    let shard = Shard { input: "test".to_owned(), partition: 0 };
+    let mut runner = ShardRunner::new(&setup, shard.clone(), quiet_before);
+    let mut heard = Heard::default();
+    for (position, body) in (1..).zip(bodies) {
+        let now = Timestamp::from_millis(1_795_327_200_000 + 1_000 * position as i64);
+        let (shard, payload) = (&shard, body.as_bytes());
+        let record = Record { shard, position, time: Some(now), payload };
+        runner.record(&record, now, &mut heard);
+    }
+    (heard, runner)
+}
+
+fn alert(labels: &str) -> String {
+    format!(
+        r#"{{"labels":{{"alertname":"A","service":"s",{labels}}},"startsAt":"2026-11-22T06:00:00Z"}}"#
+    )
+}
+
+/// Prometheus' form, the webhook's, a single alert, and a line of a recording.
+fn shapes(alert: &str) -> [String; 4] {
+    let list = format!("[{alert}]");
+    let webhook = format!(r#"{{"version":"4","status":"firing","alerts":[{alert}]}}"#);
+    let inner = serde_json::Value::from(list.clone()).to_string();
+    [list, webhook, alert.to_owned(), format!(r#"{{"t":1795327200.5,"body":{inner}}}"#)]
+}
+
+#[test]
+fn own_alerts_are_never_correlated_in_whatever_shape_they_come_back() {
+    let own = r#""generated_by":"hypocenter","incident_id":"inc-1","cluster":"eu""#;
+    let (heard, runner) = feed(&shapes(&alert(own)), 0);
+    assert_eq!((heard.own, heard.rejected), (4, 0));
+    assert!(heard.published.is_empty());
+    assert_eq!((runner.engine().stats().events, runner.engine().alerts_live()), (0, 0));
+    // Of others' alerts with such a label nothing is lost.
+    let (heard, runner) = feed(&shapes(&alert(r#""generated_by":"terraform""#)), 0);
+    assert_eq!((heard.own, heard.rejected), (0, 0));
+    assert_eq!(runner.engine().alerts_live(), 1);
+}
+
+#[test]
+fn what_went_out_before_a_restart_is_told_apart() {
+    let bodies = ["a", "b", "c"].map(|name| alert(&format!(r#""n":"{name}""#)));
+    let (heard, _) = feed(&bodies, 3);
+    assert_eq!((heard.rebuilt, heard.published), (vec![1, 2], vec![3]));
+}
