@@ -25,6 +25,8 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::board::Board;
+use crate::book::Book;
 use crate::http::HttpCounters;
 use crate::intake::IntakeCounters;
 use crate::source::http::Queue;
@@ -94,6 +96,7 @@ struct Shared {
     http: Arc<HttpCounters>,
     intake: Mutex<Option<(Arc<IntakeCounters>, Queue)>>,
     reload: Mutex<Option<Reloaded>>,
+    readable: Mutex<(Option<Board>, Option<Arc<Book>>)>,
     clients: Mutex<Clients>,
 }
 
@@ -117,6 +120,8 @@ struct Values {
     http: Arc<HttpCounters>,
     intake: Option<(Arc<IntakeCounters>, Queue)>,
     reload: Option<Reloaded>,
+    /// What readers can see of incidents and of posted alerts: bytes, and how many are left out.
+    readable: [Option<(u64, u64)>; 2],
     clients: Clients,
 }
 
@@ -193,6 +198,11 @@ impl Metrics {
         counters
     }
 
+    /// Shows how much readers can see on `board`, and in `book` if alerts are posted to us.
+    pub fn readable(&self, board: &Board, book: Option<&Arc<Book>>) {
+        *locked(&self.shared.readable) = (Some(board.clone()), book.cloned());
+    }
+
     /// Notes that the configuration was read, and whether it is good.
     pub fn reloaded(&self, good: bool) {
         let mut reload = locked(&self.shared.reload);
@@ -265,6 +275,10 @@ impl Collector for Reader {
             http: Arc::clone(&self.0.http),
             intake: locked(&self.0.intake).clone(),
             reload: *locked(&self.0.reload),
+            readable: {
+                let (board, book) = &*locked(&self.0.readable);
+                [board.as_ref().map(Board::size), book.as_ref().map(|book| book.size())]
+            },
             clients: locked(&self.0.clients).clone(),
         };
         for definition in DEFINITIONS {

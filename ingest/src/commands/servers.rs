@@ -117,6 +117,7 @@ impl Servers {
         let Securities { web: security, intake: intake_security } = securities(config)?;
         let ready = Readiness::default();
         let board = board(config);
+        metrics.readable(&board, None);
         let turns = Turns::default();
         let base = || admin::health(Router::below(&config.web.prefix()), ready.clone());
         let router = admin::reload(admin::metrics(base(), metrics.clone()), reload);
@@ -244,6 +245,7 @@ fn intake(
     let spec = config.policy.spec();
     let bytes_max = config.web.alerts_bytes_max;
     let book = Book::new(&spec.labels.replica, spec.times.resolve_timeout, bytes_max);
+    metrics.readable(board, Some(&book));
     let (decode, counters) = (decode_options(config), metrics.intake(queue));
     let intake = Intake::new(queue.clone(), &decode, clock::wall, counters, Arc::clone(&book));
     (intake, Alertmanager::new(book, board.clone(), turns.clone(), clock::wall))

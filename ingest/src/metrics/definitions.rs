@@ -131,6 +131,10 @@ pub const DEFINITIONS: &[Definition] = &[
         |v| int(v.http.connections())),
     metric("hypocenter_http_connections_closed_total", Counter, &["reason"], "Connections that were closed on the client.",
         |v| by_word(v.http.closings())),
+    metric("hypocenter_readable_bytes", Gauge, &["what"], "Memory of what can be read over HTTP, about.",
+        |v| by_readable(v, |(bytes, _)| bytes)),
+    metric("hypocenter_readable_left_out_total", Counter, &["what"], "Incidents and posted alerts that cannot be read, for the memory for them is used up.",
+        |v| by_readable(v, |(_, left_out)| left_out)),
     metric("hypocenter_config_last_reload_successful", Gauge, &[], "Whether the configuration was good, and in force, when it was last read.",
         |v| one(v.reload.map(|r| Value::Int(r.was_good.into())))),
     metric("hypocenter_config_last_reload_success_timestamp_seconds", Gauge, &[], "When it last was, in seconds since 1970.",
@@ -168,6 +172,13 @@ fn by_word(counters: Vec<(&'static str, u64)>) -> Samples {
 
 fn by_intake(values: &Values, read: fn(&IntakeCounters) -> Vec<(&'static str, u64)>) -> Samples {
     values.intake.as_ref().map(|(c, _)| by_word(read(c))).unwrap_or_default()
+}
+
+fn by_readable(values: &Values, read: fn((u64, u64)) -> u64) -> Samples {
+    let named = ["incidents", "alerts"].into_iter().zip(values.readable);
+    named
+        .filter_map(|(what, size)| Some((vec![what.to_owned()], Value::Int(read(size?)))))
+        .collect()
 }
 
 fn by_sink(values: &Values, of: fn(&SinkCounters) -> &AtomicU64) -> Samples {
