@@ -14,7 +14,7 @@ use crate::world::{
 };
 
 #[test]
-fn e5_a_shift_of_all_times_shifts_all_times() {
+pub(crate) fn e5_a_shift_of_all_times_shifts_all_times() {
     law(
         "E5, M8: only differences of times matter",
         (worlds(true), -400_000_000..400_000_000i64),
@@ -39,7 +39,7 @@ fn e5_a_shift_of_all_times_shifts_all_times() {
 }
 
 #[test]
-fn e5_an_absurd_start_disturbs_nothing_else() {
+pub(crate) fn e5_an_absurd_start_disturbs_nothing_else() {
     let absurd = prop_oneof![
         Just(i64::MIN),
         Just(i64::MAX),
@@ -75,7 +75,7 @@ fn e5_an_absurd_start_disturbs_nothing_else() {
 }
 
 #[test]
-fn e5_the_clock_never_goes_back() {
+pub(crate) fn e5_the_clock_never_goes_back() {
     law(
         "E5: now is the latest time told, and each call back is counted",
         (worlds(true), prop::collection::vec(-900_000..1i64, 40)),
@@ -103,7 +103,7 @@ fn e5_the_clock_never_goes_back() {
 /// delivery so late that an incident is too old to be merged, or resolved, in between. There
 /// grouping is greedy and the order shows.
 #[test]
-fn e6_one_fault_in_any_order_is_one_incident() {
+pub(crate) fn e6_one_fault_in_any_order_is_one_incident() {
     let tree = prop::collection::vec(0..10usize, 1..7);
     law(
         "E6, M1: one fault's alerts, in any order within lateness, end up together, same candidate",
@@ -173,7 +173,7 @@ fn groups(
 /// The gap of the law above, from the other side: where the order of delivery does change which
 /// alerts are together, it changes nothing else. (As long as the table of roots holds them all.)
 #[test]
-fn e6_the_same_members_have_the_same_candidate() {
+pub(crate) fn e6_the_same_members_have_the_same_candidate() {
     law(
         "E6, M1, E15: in whatever order they came, the same members have the same ranking",
         (roomy_worlds(), prop::collection::vec(any::<u32>(), 40)),
@@ -215,7 +215,7 @@ fn e6_the_same_members_have_the_same_candidate() {
 }
 
 #[test]
-fn e7_the_same_script_gives_the_same_text() {
+pub(crate) fn e7_the_same_script_gives_the_same_text() {
     law(
         "E7: a replay gives the same bytes, under another hash seed as well",
         (prop_oneof![worlds(true), storms()], any::<u64>()),
@@ -232,7 +232,7 @@ fn e7_the_same_script_gives_the_same_text() {
 }
 
 #[test]
-fn e7_it_does_not_matter_how_often_time_is_told() {
+pub(crate) fn e7_it_does_not_matter_how_often_time_is_told() {
     law(
         "E7: telling the time early, twice, a little back or at each deadline decides nothing else",
         worlds(true),
@@ -261,7 +261,7 @@ fn e7_it_does_not_matter_how_often_time_is_told() {
 }
 
 #[test]
-fn e7_events_may_come_in_batches() {
+pub(crate) fn e7_events_may_come_in_batches() {
     law(
         "M3, E7: events handed over in batches, with no time told between, are decided alike",
         (worlds(true), any::<u64>()),
@@ -291,7 +291,7 @@ fn e7_events_may_come_in_batches() {
 }
 
 #[test]
-fn e7_what_is_due_is_decided_as_of_its_deadline() {
+pub(crate) fn e7_what_is_due_is_decided_as_of_its_deadline() {
     law(
         "E7: asked once, a day late, the engine gives the records that it gives when asked in time",
         worlds(true),
@@ -323,7 +323,7 @@ fn e7_what_is_due_is_decided_as_of_its_deadline() {
 }
 
 #[test]
-fn e7_nothing_happens_before_the_next_deadline() {
+pub(crate) fn e7_nothing_happens_before_the_next_deadline() {
     law(
         "E7: next_deadline is no later than the next thing that time alone brings",
         worlds(true),
@@ -352,7 +352,7 @@ fn e7_nothing_happens_before_the_next_deadline() {
 }
 
 #[test]
-fn e7_every_incident_ends() {
+pub(crate) fn e7_every_incident_ends() {
     law(
         "L2: when nothing more is heard, every incident is over after its last end and a quiet time",
         worlds(true),
@@ -371,7 +371,7 @@ fn e7_every_incident_ends() {
 }
 
 #[test]
-fn e7_every_event_is_answered_at_once() {
+pub(crate) fn e7_every_event_is_answered_at_once() {
     law(
         "L1: each event is answered in its own call, by exactly one decision about its alert",
         worlds(true),
