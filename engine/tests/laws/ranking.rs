@@ -1,5 +1,6 @@
 //! E14 to E16: one candidate, its evidence, and when it is told.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hypocenter_engine::{
@@ -182,13 +183,19 @@ pub(crate) fn e15_belief_is_shared_out() {
         prop_oneof![worlds(true), storms()],
         |world: World| {
             let policy = world.policy();
+            let graph = Graph::of(&world.edges_text("n"));
             let low = policy.spec().ranking.low_confidence;
             watch((policy, world.topology("n")), &world.events("n", ""), END, |step| {
                 for view in step.engine.incidents() {
                     let list = view.candidates();
                     let sure = |c: &CandidateView<'_>| c.confidence.to_f64();
                     assert!(list.iter().map(sure).sum::<f64>() <= 1.0 + 1e-5);
-                    assert!(list.is_sorted_by(|a, b| a.score >= b.score));
+                    // Of equals the one with more dependencies, then by name.
+                    let place = |c: &CandidateView<'_>| {
+                        let depends = graph.below.get(c.entity).map_or(0, BTreeSet::len);
+                        (Reverse(c.score), Reverse(depends), c.entity.to_owned())
+                    };
+                    assert!(list.is_sorted_by_key(place), "best first");
                     assert!(list.is_sorted_by(|a, b| a.confidence >= b.confidence));
                     let root = view.root_cause().expect("one");
                     assert_eq!(list[0], root);
