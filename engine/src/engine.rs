@@ -143,8 +143,8 @@ impl Engine {
         self.seq = seq;
         self.stats.events += 1;
         let dropped = &self.world.policy.spec.labels.replica;
-        let dropped = planted!(ReplicaCounted: &[][..], dropped);
-        let hash = self.alerts.hash(event.labels.pairs(), dropped);
+        let hash =
+            self.alerts.hash(event.labels.pairs(), planted!(ReplicaCounted: &[][..], dropped));
         match (self.alerts.find(hash), self.is_resolved(event)) {
             (Some(key), true) => self.resolve_known(key, event, decisions),
             (Some(key), false) => self.fire_known(key, event, decisions),

@@ -36,8 +36,8 @@ impl Engine {
         self.stats.outside_topology += u64::from(subject.entity.node().is_none());
         let tenant =
             self.world.policy.spec.labels.tenant.as_deref().and_then(|name| labels.get(name));
-        let tenant = planted!(TenantIgnored: None, tenant);
-        let tenant = self.world.symbols.hold(tenant.unwrap_or_default());
+        let tenant = planted!(TenantIgnored: None, tenant).unwrap_or_default();
+        let tenant = self.world.symbols.hold(tenant);
         let (until, timeout) = self.end_of(event);
         let starts_at = event.starts_at.unwrap_or(self.now);
         let seen = self.observation(subject, event.breach);
@@ -247,8 +247,7 @@ impl Engine {
         self.add_member(key, incident, seen, onset, out);
         let mut joined = incident;
         let others: Vec<IncidentKey> = self.matches.others(incident).collect();
-        let others = planted!(HashOrderShows: in_hash_order(others, self.seed), others);
-        for other in others {
+        for other in planted!(HashOrderShows: in_hash_order(others, self.seed), others) {
             joined = self.try_merge(joined, other, onset, out);
         }
     }

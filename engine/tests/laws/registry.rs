@@ -27,6 +27,7 @@ pub(crate) const LAWS: &[(&str, fn())] = laws![
     time::e5_an_absurd_start_disturbs_nothing_else,
     time::e5_the_clock_never_goes_back,
     time::e6_one_fault_in_any_order_is_one_incident,
+    time::e6_two_faults_in_any_order_are_two_incidents,
     time::e6_the_same_members_have_the_same_candidate,
     time::e7_the_same_script_gives_the_same_text,
     time::e7_it_does_not_matter_how_often_time_is_told,

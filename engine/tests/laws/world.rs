@@ -303,8 +303,7 @@ pub(crate) fn storms() -> impl Strategy<Value = World> {
     )
 }
 
-/// Worlds of any kind; `tight`: also such that meet every limit.
-pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
+fn tweaks(tight: bool) -> impl Strategy<Value = Tweak> {
     let tweak = (
         2..5u8,
         prop_oneof![Just(600), Just(60)],
@@ -316,7 +315,7 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
         any::<bool>(),
         (any::<bool>(), prop_oneof![Just(false), Just(false), Just(false), Just(true)]),
     );
-    let tweak = tweak.prop_map(
+    tweak.prop_map(
         move |(
             flap_onsets,
             lateness,
@@ -342,7 +341,11 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
                 crowd,
             }
         },
-    );
+    )
+}
+
+/// Worlds of any kind; `tight`: also such that meet every limit.
+pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
     let step = (
         0..10usize,
         0..9usize,
@@ -377,13 +380,8 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
     ];
     let edges = prop::collection::vec((0..10usize, 0..10usize), 0..16);
     let steps = prop::collection::vec(step, 1..40);
-    (2..9usize, shape, edges, tweak, steps).prop_map(|(nodes, shape, edges, tweak, steps)| World {
-        nodes,
-        shape,
-        edges,
-        tweak,
-        steps,
-    })
+    (2..9usize, shape, edges, tweaks(tight), steps)
+        .prop_map(|(nodes, shape, edges, tweak, steps)| World { nodes, shape, edges, tweak, steps })
 }
 
 /// A firing alert without numbers that begins when it is said.
