@@ -49,7 +49,12 @@ impl Engine {
                     Place::Suppressed(_) if begins => {
                         self.begin_episode(key, event, starts_at, decisions);
                     }
-                    place => self.go_on(key, place, event, decisions),
+                    place => {
+                        if earlier {
+                            self.note_earlier_start(key, starts_at);
+                        }
+                        self.go_on(key, place, event, decisions);
+                    }
                 }
             }
         }

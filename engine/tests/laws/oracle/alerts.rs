@@ -145,9 +145,8 @@ impl Oracle {
         if !alert.firing || alert.guessed || end > alert.end {
             (alert.end, alert.guessed) = (end, guessed);
         }
-        let goes_on = !alert.firing;
         alert.firing = true;
-        let (place, earlier) = (alert.place, starts < alert.starts && !goes_on);
+        let (place, earlier) = (alert.place, starts < alert.starts);
         assert!(matches!(said.first(), Some(Decision::Repeated { .. })), "{said:?}");
         let Place::Incident(id) = place else { return };
         let onset = self.onset(starts);
