@@ -131,16 +131,18 @@ impl Engine {
         };
         let onset = self.onset(alert.starts_at).minus(alert.held);
         let (tenant, episode) = (alert.tenant, alert.episode());
+        let home = self.home(key, onset);
         self.link(seen);
         let model = self.world.model();
         self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);
         if let Some(trace) = &mut self.trace {
             let all = self.matches.all.as_deref().unwrap_or_default();
+            let all = (all, home);
             trace.placed(model, &self.incidents, episode, (self.now, onset), seen, all);
         }
         match self.matches.best() {
             Ok(incident) => self.join(key, incident, seen, onset, out),
-            Err(refused) => match self.home(key, onset) {
+            Err(refused) => match home {
                 Some(incident) => {
                     self.reopen(incident, out);
                     self.join(key, incident, seen, onset, out);

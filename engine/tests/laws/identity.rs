@@ -198,7 +198,15 @@ pub(crate) fn e2_what_fires_on_says_nothing_new() {
             for Episode { fingerprint, starts_at } in on {
                 let Event { labels, .. } = firing[&fingerprint].clone();
                 let (starts, status) = (Some(starts_at.as_millis()), Some(Status::Firing));
-                player.apply(&Event { now, labels, starts, ends: None, status, breach: None });
+                player.apply(&Event {
+                    now,
+                    labels,
+                    starts,
+                    ends: None,
+                    status,
+                    breach: None,
+                    held: 0,
+                });
             }
             assert_eq!(before, records(&player));
             let said = untimed(&player.told[told..]);

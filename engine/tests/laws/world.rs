@@ -230,6 +230,8 @@ impl World {
                     threshold: 1.0,
                     side: if value < 1.0 { Side::Below } else { Side::Above },
                 }),
+                // As if some rules waited before they fire.
+                held: [0, 0, 30_000, 0, 0, 300_000, 0, 10_000, 0][step.rule],
             }
         };
         self.steps.iter().map(event).collect()
@@ -388,7 +390,7 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
 pub(crate) fn alert(now: i64, name: &str, entity: &str) -> Event {
     let labels = [("alertname", name), ("service", entity)];
     let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    Event { now, labels, starts: Some(now), ends: None, status: None, breach: None }
+    Event { now, labels, starts: Some(now), ends: None, status: None, breach: None, held: 0 }
 }
 
 /// What is told, without the times of telling: those depend on when one asks.
