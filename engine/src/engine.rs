@@ -21,6 +21,7 @@ use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, IncidentKey, Opening, Phase};
 use crate::incidents::Incidents;
 use crate::model::{Link, World};
+use crate::planted::planted;
 use crate::policy::Policy;
 use crate::score::Score;
 use crate::stats::Stats;
@@ -141,7 +142,9 @@ impl Engine {
         self.prune_timers();
         self.seq = seq;
         self.stats.events += 1;
-        let hash = self.alerts.hash(event.labels.pairs(), &self.world.policy.spec.labels.replica);
+        let dropped = &self.world.policy.spec.labels.replica;
+        let hash =
+            self.alerts.hash(event.labels.pairs(), planted!(ReplicaCounted: &[][..], dropped));
         match (self.alerts.find(hash), self.is_resolved(event)) {
             (Some(key), true) => self.resolve_known(key, event, decisions),
             (Some(key), false) => self.fire_known(key, event, decisions),
@@ -305,7 +308,8 @@ impl Engine {
         let mut changed = std::mem::take(&mut self.changed);
         for key in changed.drain(..) {
             if let Some(incident) = self.incidents.get_mut(key) {
-                incident.version += 1;
+                incident.version +=
+                    planted!(VersionNotBumped: u64::from(incident.phase != Phase::Settled), 1);
                 incident.updated = self.now;
                 incident.last_seq = self.seq;
                 self.stats.published += 1;

@@ -8,6 +8,7 @@ use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, Member};
 use crate::limits::HYPOTHESES_MAX;
 use crate::model::{Entity, Link, Model, Observation};
+use crate::planted::planted;
 use crate::score::Score;
 use crate::symptom::{Own, Starved, Symptom, agreement};
 use crate::time::Timestamp;
@@ -245,11 +246,15 @@ impl Incident {
         let dependents = model.dependents(root.entity).len();
         // Without an alert of its own a root is believed as far as its dependents agree.
         let believed = match own {
-            None if dependents > 0 => agreement(root.complaining as usize, dependents),
+            None if planted!(DisagreementIgnored: false, dependents > 0) => {
+                agreement(root.complaining as usize, dependents)
+            }
             _ => 1.0,
         };
         let silent = match own {
-            None => -Score::from_f64(model.policy.spec.ranking.silent_price),
+            None => {
+                planted!(SilentFree: Score::ZERO, -Score::from_f64(model.policy.spec.ranking.silent_price))
+            }
             Some(_) => Score::ZERO,
         };
         Terms {

@@ -6,6 +6,7 @@ use crate::event::Seq;
 use crate::hypotheses::Hypotheses;
 use crate::limits::Limit;
 use crate::model::Entity;
+use crate::planted::planted;
 use crate::score::Score;
 use crate::subject::Subject;
 use crate::symbol::Symbol;
@@ -166,9 +167,13 @@ impl Incident {
     /// The limit that keeps an alert with this onset out, if one does.
     pub(crate) fn refuses(&self, onset: Timestamp, limits: (u32, Span)) -> Option<Limit> {
         let (members_max, max_duration) = limits;
-        if onset.since(self.onset) > max_duration || self.newest.since(onset) > max_duration {
+        let frozen =
+            onset.since(self.onset) > max_duration || self.newest.since(onset) > max_duration;
+        let members = self.members.len();
+        if planted!(FrozenTakesMore: false, frozen) {
             Some(Limit::Duration)
-        } else if self.members.len() >= members_max as usize {
+        } else if planted!(OneMemberTooMany: members > members_max as usize, members >= members_max as usize)
+        {
             Some(Limit::Members)
         } else {
             None
@@ -234,7 +239,8 @@ impl Incident {
         self.firing -= 1;
         let at = self.symptom_at(entity);
         self.symptoms[at].firing -= 1;
-        self.quiet_since = self.quiet_since.max(now);
+        let last = self.quiet_since.max(now);
+        self.quiet_since = planted!(QuietSinceFirst: self.quiet_since, last);
     }
 
     /// Confidence and the like need the score of an entity.

@@ -99,6 +99,10 @@ mod label;
 mod limits;
 mod mapping;
 mod model;
+#[cfg(not(feature = "planted"))]
+mod planted;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod policy;
 mod score;
 mod stats;

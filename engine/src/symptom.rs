@@ -4,6 +4,7 @@
 use crate::kind::Kind;
 use crate::limits::PER_SYMPTOM_MAX;
 use crate::model::{Entity, Model, Observation};
+use crate::planted::planted;
 use crate::score::Score;
 use crate::symbol::Symbol;
 
@@ -84,7 +85,7 @@ impl Symptom {
     pub(crate) fn note_rule(&mut self, seen: &Observation) -> bool {
         let rule = (seen.subject.rule, seen.subject.caller);
         if self.rules.contains(&rule) {
-            return false;
+            return planted!(RuleCountedAgain: true, false);
         }
         if self.rules.len() < PER_SYMPTOM_MAX {
             self.rules.push(rule);
@@ -229,7 +230,8 @@ impl Symptom {
                 share = Some(share.map_or(ratio, |s| s.max(ratio)));
             }
         }
-        share.map_or(1.0, |s| (model.policy.spec.ranking.slack * s).min(1.0))
+        let share = planted!(DilutionIgnored: None, share);
+        share.map_or(1.0, |s: f64| (model.policy.spec.ranking.slack * s).min(1.0))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::decision::{Episode, IncidentId};
 use crate::grouping::{Joint, Match};
+use crate::incident::IncidentKey;
 use crate::incidents::Incidents;
 use crate::kind::Kind;
 use crate::limits::Limit;
@@ -74,6 +75,8 @@ pub enum Verdict {
     TooLate,
     /// It is likely enough, and a limit forbids it.
     Refused(Limit),
+    /// None is likely enough, and the alert was a member of this one before: it goes back there.
+    GoesBack,
 }
 
 impl Verdict {
@@ -86,6 +89,7 @@ impl Verdict {
             Self::Unlikely => "unlikely",
             Self::TooLate => "too_late",
             Self::Refused(_) => "refused",
+            Self::GoesBack => "goes_back",
         }
     }
 }
@@ -124,14 +128,16 @@ impl Trace {
         alert: Episode,
         (now, onset): (Timestamp, Timestamp),
         seen: &Observation,
-        found: &[Match],
+        (found, home): (&[Match], Option<IncidentKey>),
     ) {
         let threshold = model.policy.logs.join_ratio;
         let mut found = found.to_vec();
         found.sort_by_key(|m| (std::cmp::Reverse(m.ratio), std::cmp::Reverse(m.order())));
         let joins = found.iter().position(|m| m.ratio >= threshold && m.limit.is_none());
+        let home = home.filter(|_| joins.is_none());
         let alternative = |(at, m): (usize, &Match)| {
             let verdict = match m.limit {
+                _ if home == Some(m.incident) => Verdict::GoesBack,
                 _ if m.ratio <= Score::WORST => Verdict::TooLate,
                 _ if m.ratio < threshold => Verdict::Unlikely,
                 Some(limit) => Verdict::Refused(limit),
@@ -146,6 +152,19 @@ impl Trace {
                 verdict,
             })
         };
+        let mut alternatives: Vec<Alternative> =
+            found.iter().enumerate().filter_map(alternative).collect();
+        // One that was resolved is not among those that may be joined.
+        let resolved = home.filter(|&home| found.iter().all(|m| m.incident != home));
+        alternatives.extend(resolved.and_then(|home| incidents.get(home)).map(|home| {
+            Alternative {
+                incident: home.id,
+                root: None,
+                ratio: Score::WORST,
+                decay: Score::ZERO,
+                verdict: Verdict::GoesBack,
+            }
+        }));
         self.list.push(Weighed::Placement(Placement {
             alert,
             now,
@@ -156,7 +175,7 @@ impl Trace {
             kind: seen.subject.kind,
             strength: seen.strength,
             threshold,
-            alternatives: found.iter().enumerate().filter_map(alternative).collect(),
+            alternatives,
         }));
     }
 

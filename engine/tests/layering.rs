@@ -127,6 +127,34 @@ fn the_engine_touches_nothing_outside() {
     }
 }
 
+/// Planted mistakes are for a test of the tests: nothing that is built for use asks for them.
+#[test]
+fn no_build_for_use_has_planted_mistakes() {
+    for package in ["engine", "ingest", "bench"] {
+        let path = root().join(package).join("Cargo.toml");
+        let manifest = fs::read_to_string(path).expect("a manifest");
+        let named = manifest.lines().filter(|line| line.contains("planted")).count();
+        assert_eq!(named, usize::from(package == "engine"), "{package}");
+        assert!(!manifest.contains("default = ["), "{package} has default features");
+    }
+    let features = features_of_engine();
+    assert_eq!(features, "", "the engine is built with {features}");
+}
+
+/// The engine's features in the daemon.
+fn features_of_engine() -> String {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["tree", "--offline", "-p", "hypocenter", "-e", "normal", "--prefix", "none"])
+        .args(["-f", "{p}|{f}"])
+        .output()
+        .expect("cargo runs");
+    let text = String::from_utf8(output.stdout).expect("names are text");
+    let line = text.lines().find(|line| line.starts_with("hypocenter-engine "));
+    let (_, features) = line.and_then(|line| line.split_once('|')).expect("it is used");
+    features.split_whitespace().next().unwrap_or_default().replace("(*)", "")
+}
+
 #[test]
 fn every_module_says_what_it_is_for() {
     for (path, text) in files(&["engine/src", "ingest/src", "bench/src"]) {

@@ -3,7 +3,8 @@
 mod support;
 
 use hypocenter_engine::{
-    Decision, Decisions, Engine, HashSeed, Policy, Progress, Score, Timestamp, Verdict, Weighed,
+    Decision, Decisions, Engine, HashSeed, Policy, Progress, Score, Status, Timestamp, Verdict,
+    Weighed,
 };
 use support::{Event, graph};
 
@@ -20,6 +21,7 @@ fn event(now: i64, alertname: &str, service: &str) -> Event {
         ends: None,
         status: None,
         breach: None,
+        held: 0,
     }
 }
 
@@ -133,4 +135,36 @@ fn every_placement_is_weighed_and_the_weights_say_what_was_decided() {
         }
     }
     assert!(opened > 1 && joined > 5, "opened {opened}, joined {joined}, merged {merged}");
+}
+
+#[test]
+fn an_alert_that_goes_back_says_so() {
+    let mut engine = engine();
+    engine.start_trace();
+    let mut decisions = Decisions::new();
+    let resolved = |now| Event {
+        ends: Some(now),
+        status: Some(Status::Resolved),
+        ..event(now, "PoolExhausted", "db")
+    };
+    let list = [
+        event(1_000_000, "PoolExhausted", "db"),
+        resolved(1_010_000),
+        event(1_300_000, "PoolExhausted", "db"),
+    ];
+    for (seq, event) in list.iter().enumerate() {
+        decisions.clear();
+        event.apply(&mut engine, seq as u64, &mut decisions);
+    }
+    let reopened = decisions.as_slice().iter().find_map(|decision| match *decision {
+        Decision::Reopened { incident } => Some(incident),
+        _ => None,
+    });
+    let weighed = engine.take_trace();
+    let Some(Weighed::Placement(placement)) = weighed.last() else {
+        panic!("weighed: {weighed:?}");
+    };
+    let back = placement.alternatives.iter().find(|one| one.verdict == Verdict::GoesBack);
+    assert_eq!(back.map(|one| one.incident), reopened);
+    assert!(reopened.is_some());
 }

@@ -5,6 +5,7 @@ use crate::alerts::{AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, RerankCause};
 use crate::event::AlertEvent;
 use crate::incident::IncidentKey;
+use crate::planted::planted;
 use crate::time::{Span, Timestamp};
 
 impl Engine {
@@ -23,7 +24,7 @@ impl Engine {
         match &mut alert.state {
             State::Firing { until: old, timeout: old_timeout } => {
                 // An explicit end is never shortened by another firing event.
-                if *old_timeout || until > *old {
+                if planted!(TimeoutNotRefreshed: !timeout, *old_timeout || until > *old) {
                     (*old, *old_timeout) = (until, timeout);
                     if until < alert.timer_at {
                         self.arm_alert(key, until);
@@ -48,7 +49,12 @@ impl Engine {
                     Place::Suppressed(_) if begins => {
                         self.begin_episode(key, event, starts_at, decisions);
                     }
-                    place => self.go_on(key, place, event, decisions),
+                    place => {
+                        if earlier {
+                            self.note_earlier_start(key, starts_at);
+                        }
+                        self.go_on(key, place, event, decisions);
+                    }
                 }
             }
         }
@@ -95,7 +101,7 @@ impl Engine {
             return;
         };
         let of_before = event.ends_at.is_some_and(|end| end < alert.starts_at);
-        if !alert.is_firing() || of_before {
+        if !alert.is_firing() || planted!(OldResolveEnds: false, of_before) {
             // What it says of another episode's value is nothing to this one.
             self.count_repeat(key, decisions);
             return;

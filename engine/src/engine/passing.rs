@@ -5,6 +5,7 @@ use crate::alerts::{AlertKey, Place, State};
 use crate::decision::{Decision, Decisions};
 use crate::incident::{IncidentKey, Phase};
 use crate::model::Entity;
+use crate::planted::planted;
 use crate::time::Timestamp;
 use crate::timers::Owner;
 
@@ -77,7 +78,7 @@ impl Engine {
     pub(super) fn forget(&mut self, key: AlertKey) {
         if let Some(alert) = self.alerts.remove(key) {
             alert.subject.release(&mut self.world.symbols);
-            self.world.symbols.release(alert.tenant);
+            planted!(TextHeldForEver: (), self.world.symbols.release(alert.tenant));
         }
     }
 

@@ -11,6 +11,9 @@ use crate::incident::{Incident, IncidentKey, Member, Opening, Phase};
 use crate::kind::Kind;
 use crate::limits::Limit;
 use crate::model::Observation;
+#[cfg(feature = "planted")]
+use crate::planted::in_hash_order;
+use crate::planted::planted;
 use crate::subject::Subject;
 use crate::time::Timestamp;
 
@@ -22,7 +25,7 @@ impl Engine {
         decisions: &mut Decisions,
     ) {
         if self.alerts.len() >= self.world.policy.spec.limits.alerts_max && !self.evict() {
-            self.stats.shed += 1;
+            self.stats.shed += planted!(ShedUncounted: 0, 1);
             decisions.push(Decision::Shed { seq: self.seq, limit: Limit::Alerts });
             return;
         }
@@ -33,7 +36,8 @@ impl Engine {
         self.stats.outside_topology += u64::from(subject.entity.node().is_none());
         let tenant =
             self.world.policy.spec.labels.tenant.as_deref().and_then(|name| labels.get(name));
-        let tenant = self.world.symbols.hold(tenant.unwrap_or_default());
+        let tenant = planted!(TenantIgnored: None, tenant).unwrap_or_default();
+        let tenant = self.world.symbols.hold(tenant);
         let (until, timeout) = self.end_of(event);
         let starts_at = event.starts_at.unwrap_or(self.now);
         let seen = self.observation(subject, event.breach);
@@ -100,7 +104,7 @@ impl Engine {
             Some(Suppressor::Meta)
         } else if chronic {
             Some(Suppressor::Chronic)
-        } else if flapping {
+        } else if planted!(FlapperPlaced: false, flapping) {
             Some(Suppressor::Flapping)
         } else {
             None
@@ -127,16 +131,18 @@ impl Engine {
         };
         let onset = self.onset(alert.starts_at).minus(alert.held);
         let (tenant, episode) = (alert.tenant, alert.episode());
+        let home = self.home(key, onset);
         self.link(seen);
         let model = self.world.model();
         self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);
         if let Some(trace) = &mut self.trace {
             let all = self.matches.all.as_deref().unwrap_or_default();
+            let all = (all, home);
             trace.placed(model, &self.incidents, episode, (self.now, onset), seen, all);
         }
         match self.matches.best() {
             Ok(incident) => self.join(key, incident, seen, onset, out),
-            Err(refused) => match self.home(key, onset) {
+            Err(refused) => match home {
                 Some(incident) => {
                     self.reopen(incident, out);
                     self.join(key, incident, seen, onset, out);
@@ -243,7 +249,7 @@ impl Engine {
         self.add_member(key, incident, seen, onset, out);
         let mut joined = incident;
         let others: Vec<IncidentKey> = self.matches.others(incident).collect();
-        for other in others {
+        for other in planted!(HashOrderShows: in_hash_order(others, self.seed), others) {
             joined = self.try_merge(joined, other, onset, out);
         }
     }
@@ -338,7 +344,7 @@ impl Engine {
         if before == first {
             return;
         }
-        incident.reranked_at = self.now;
+        incident.reranked_at = planted!(SettleClockKept: incident.reranked_at, self.now);
         if before.is_some() {
             incident.rerank_cause = Some(cause);
             incident.phase = Phase::Open;
@@ -352,7 +358,7 @@ impl Engine {
     /// has to follow more than one step.
     fn point(&mut self, from: IncidentKey, to: IncidentKey, into: IncidentId) {
         let moved = self.incidents.get_mut(from).map(|i| std::mem::take(&mut i.taken_in));
-        let mut moved = moved.unwrap_or_default();
+        let mut moved = planted!(MergedChain: Vec::new(), moved.unwrap_or_default());
         moved.push(from);
         for &key in &moved {
             if let Some(merged) = self.incidents.get_mut(key) {
@@ -384,7 +390,9 @@ impl Engine {
         if !matches!(verdict, Joint::One(_)) {
             return a;
         }
-        let (older, younger) = if first.order < second.order { (a, b) } else { (b, a) };
+        let a_first =
+            planted!(YoungerSurvives: first.order > second.order, first.order < second.order);
+        let (older, younger) = if a_first { (a, b) } else { (b, a) };
         let Some((survivor, loser)) = self.incidents.get_pair(older, younger) else {
             return a;
         };
@@ -407,7 +415,7 @@ impl Engine {
         self.end_incident(younger, Phase::Merged);
         self.point(younger, older, into);
         self.touch(older);
-        self.choose(older, RerankCause::Merge, out);
+        planted!(MergedNotRanked: (), self.choose(older, RerankCause::Merge, out));
         older
     }
 }

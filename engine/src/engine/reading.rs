@@ -7,6 +7,7 @@ use crate::hash::Fnv;
 use crate::kind::Kind;
 use crate::label::Fingerprint;
 use crate::model::Observation;
+use crate::planted::planted;
 use crate::score::Score;
 use crate::subject::{Severity, Subject};
 use crate::symbol::Symbol;
@@ -28,14 +29,18 @@ impl Engine {
     /// How long the condition had held by then is for the caller to take off: it says nothing of
     /// how late the alert came.
     pub(super) fn onset(&self, starts_at: Timestamp) -> Timestamp {
-        starts_at.clamp(self.now.minus(self.world.policy.spec.times.lateness), self.now)
+        let latest = planted!(FutureStartBelieved: Timestamp::MAX, self.now);
+        starts_at.clamp(self.now.minus(self.world.policy.spec.times.lateness), latest)
     }
 
     pub(super) fn end_of(&self, event: &AlertEvent<'_>) -> (Timestamp, bool) {
         match event.ends_at {
             // A firing webhook alert may carry an end that has passed: it fires all the same.
             Some(end) if end > self.now => (end, false),
-            _ => (self.now.plus(self.world.policy.spec.times.resolve_timeout), true),
+            _ => {
+                let end = self.now.plus(self.world.policy.spec.times.resolve_timeout);
+                (planted!(ExpiryOffByOne: end.plus(crate::time::Span::from_millis(1)), end), true)
+            }
         }
     }
 

@@ -15,6 +15,20 @@ use crate::support::Event;
 /// Cases a law when `LAWS_CASES` does not say.
 const CASES: u64 = 64;
 
+thread_local! {
+    /// Cases to try, when the question is only whether a law finds something.
+    static SEARCH: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Whether a law finds something in so many cases, and in which one.
+#[cfg_attr(not(feature = "planted"), expect(dead_code, reason = "asked of planted mistakes"))]
+pub(crate) fn search(law: fn(), cases: u32) -> Option<u64> {
+    SEARCH.set(Some(cases));
+    let found = std::panic::catch_unwind(law);
+    SEARCH.set(None);
+    found.err().map(|case| *case.downcast::<u64>().expect("the number of a case"))
+}
+
 /// Tries a law, named after its function, on cases drawn from `cases`. A case that fails is made
 /// smaller, and shown.
 pub(crate) fn law<S: Strategy, F: Fn(S::Value)>(promise: &str, cases: S, check: F) {
@@ -22,10 +36,11 @@ pub(crate) fn law<S: Strategy, F: Fn(S::Value)>(promise: &str, cases: S, check: 
     let (asked, seed) =
         (number("LAWS_CASES").unwrap_or(CASES), number("LAWS_SEED").unwrap_or(1_u64));
     let name = name_of::<F>();
+    let search = SEARCH.get();
     let config = ProptestConfig {
-        cases: u32::try_from(asked).expect("fewer than four billion cases"),
+        cases: search.unwrap_or(u32::try_from(asked).expect("fewer than four billion cases")),
         failure_persistence: None,
-        max_shrink_iters: 4000,
+        max_shrink_iters: if search.is_some() { 0 } else { 4000 },
         ..ProptestConfig::default()
     };
     let (began, tried) = (Instant::now(), Cell::new(0_u64));
@@ -36,6 +51,12 @@ pub(crate) fn law<S: Strategy, F: Fn(S::Value)>(promise: &str, cases: S, check: 
     });
     let secs = began.elapsed().as_secs_f64();
     let tried = tried.get();
+    if search.is_some() {
+        if result.is_err() {
+            std::panic::resume_unwind(Box::new(tried));
+        }
+        return;
+    }
     println!("law {name}: {tried} cases, seed {seed}, {secs:.1} s: {promise}");
     if let Err(error) = result {
         panic!("LAWS_SEED={seed} {name}: {promise}\n{error}");

@@ -21,7 +21,7 @@ fn fires(event: &Event, engine: &Engine) -> bool {
 }
 
 #[test]
-fn e1_what_fires_and_is_placed_is_in_one_live_incident() {
+pub(crate) fn e1_what_fires_and_is_placed_is_in_one_live_incident() {
     law(
         "E1, S1: an accepted firing alert is in exactly one live incident, and no other one is",
         prop_oneof![worlds(true), storms()],
@@ -69,7 +69,7 @@ fn e1_what_fires_and_is_placed_is_in_one_live_incident() {
 const END: i64 = EPOCH + 30 * 86_400_000;
 
 #[test]
-fn e1_members_are_those_that_were_told() {
+pub(crate) fn e1_members_are_those_that_were_told() {
     law(
         "E1, S5: an incident has the members that were said to join it or what it took in, each once",
         prop_oneof![worlds(true), storms()],
@@ -102,7 +102,7 @@ fn e1_members_are_those_that_were_told() {
 }
 
 #[test]
-fn e2_an_alert_is_its_labels_in_any_order() {
+pub(crate) fn e2_an_alert_is_its_labels_in_any_order() {
     law(
         "E2: identity is the set of labels; their order says nothing",
         (worlds(true), any::<usize>()),
@@ -130,7 +130,7 @@ fn decided(world: &World, events: &[Event], until: i64) -> Vec<String> {
 }
 
 #[test]
-fn e2_a_doubled_event_changes_no_version() {
+pub(crate) fn e2_a_doubled_event_changes_no_version() {
     law("E2, E3, S8: each event twice is the same as once", worlds(false), |world: World| {
         let events = world.events("n", "");
         let doubled: Vec<Event> = events.iter().flat_map(|e| [e.clone(), e.clone()]).collect();
@@ -140,7 +140,7 @@ fn e2_a_doubled_event_changes_no_version() {
 }
 
 #[test]
-fn e2_any_of_the_events_may_come_twice() {
+pub(crate) fn e2_any_of_the_events_may_come_twice() {
     law(
         "M2, S8: doubling any subset of the events changes nothing, whichever of a pair sends it",
         (worlds(false), any::<u64>(), any::<bool>()),
@@ -169,7 +169,7 @@ fn e2_any_of_the_events_may_come_twice() {
 }
 
 #[test]
-fn e2_what_fires_on_says_nothing_new() {
+pub(crate) fn e2_what_fires_on_says_nothing_new() {
     law(
         "E2: to send again what fires changes counters only: no version, no other output",
         worlds(true),
@@ -198,7 +198,15 @@ fn e2_what_fires_on_says_nothing_new() {
             for Episode { fingerprint, starts_at } in on {
                 let Event { labels, .. } = firing[&fingerprint].clone();
                 let (starts, status) = (Some(starts_at.as_millis()), Some(Status::Firing));
-                player.apply(&Event { now, labels, starts, ends: None, status, breach: None });
+                player.apply(&Event {
+                    now,
+                    labels,
+                    starts,
+                    ends: None,
+                    status,
+                    breach: None,
+                    held: 0,
+                });
             }
             assert_eq!(before, records(&player));
             let said = untimed(&player.told[told..]);
@@ -214,7 +222,7 @@ fn material(player: &Player, view: &IncidentView<'_>) -> String {
 }
 
 #[test]
-fn e3_a_resolve_before_its_firing_is_only_counted() {
+pub(crate) fn e3_a_resolve_before_its_firing_is_only_counted() {
     law(
         "E3, S8: resolves of alerts that are not known change nothing and are counted",
         (worlds(false), any::<Index>(), 1..4usize),
@@ -242,7 +250,7 @@ fn e3_a_resolve_before_its_firing_is_only_counted() {
 }
 
 #[test]
-fn e3_an_alert_ends_when_nothing_more_is_heard_of_it() {
+pub(crate) fn e3_an_alert_ends_when_nothing_more_is_heard_of_it() {
     law(
         "E3: an alert without an end is over resolve_timeout after its last event, and not before",
         prop::collection::vec(1..299_999i64, 0..12),
@@ -265,7 +273,7 @@ fn e3_an_alert_ends_when_nothing_more_is_heard_of_it() {
 }
 
 #[test]
-fn e4_flapping_does_not_version_at_every_flip() {
+pub(crate) fn e4_flapping_does_not_version_at_every_flip() {
     law(
         "E4: however often an alert flips, only its first few onsets make versions; flips are shown",
         (2..5u8, 3..40usize, 1..60i64),
@@ -302,7 +310,7 @@ fn e4_flapping_does_not_version_at_every_flip() {
 
 /// An HA pair that disagrees makes one alert end and go on for weeks: nothing may grow with that.
 #[test]
-fn e4_a_pair_that_disagrees_holds_no_memory() {
+pub(crate) fn e4_a_pair_that_disagrees_holds_no_memory() {
     law(
         "E4, E17: an alert that ends and goes on a thousand times holds no more than once",
         (1..60i64, prop::collection::vec(any::<bool>(), 200..400)),

@@ -10,7 +10,7 @@ use crate::world::{EPOCH, World, alert, untimed, worlds};
 const END: i64 = EPOCH + 30 * 86_400_000;
 
 #[test]
-fn e17_every_event_is_told_and_counted_once() {
+pub(crate) fn e17_every_event_is_told_and_counted_once() {
     law(
         "S12, E17: accepted = placed + repeated + resolved + unknown + suppressed + shed, as told",
         worlds(true),
@@ -46,7 +46,7 @@ fn e17_every_event_is_told_and_counted_once() {
 }
 
 #[test]
-fn e17_events_of_an_incident_are_counted_in_it() {
+pub(crate) fn e17_events_of_an_incident_are_counted_in_it() {
     law(
         "S12, S5: events counted in incidents are those that were placed, repeated or resolved there",
         worlds(false),
@@ -79,7 +79,7 @@ fn e17_events_of_an_incident_are_counted_in_it() {
 }
 
 #[test]
-fn e17_tables_are_bounded_and_what_is_shed_is_said() {
+pub(crate) fn e17_tables_are_bounded_and_what_is_shed_is_said() {
     law(
         "E17, S10: no table outgrows its maximum, and an event is shed only when its table is full",
         worlds(true),
@@ -118,7 +118,7 @@ fn e17_tables_are_bounded_and_what_is_shed_is_said() {
 }
 
 #[test]
-fn e17_the_least_valuable_goes_first() {
+pub(crate) fn e17_the_least_valuable_goes_first() {
     law(
         "E17: a full table forgets what is resolved, longest first, before it sheds what fires",
         (1..6u32, prop::collection::vec((0..9usize, any::<bool>()), 1..40)),
@@ -176,7 +176,7 @@ fn e17_the_least_valuable_goes_first() {
 }
 
 #[test]
-fn e17_in_the_end_nothing_is_held() {
+pub(crate) fn e17_in_the_end_nothing_is_held() {
     law(
         "E17: when all is over and time has passed, no alert, incident, deadline or text is held",
         worlds(true),
@@ -191,7 +191,7 @@ fn e17_in_the_end_nothing_is_held() {
 }
 
 #[test]
-fn e17_other_limits_and_seeds_leave_no_trace() {
+pub(crate) fn e17_other_limits_and_seeds_leave_no_trace() {
     law(
         "E17, E7: a table that is large enough is as good as one that is larger",
         (worlds(false), 40..4000u32),

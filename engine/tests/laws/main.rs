@@ -15,7 +15,10 @@ mod harness;
 mod identity;
 mod limits;
 mod oracle;
+#[cfg(feature = "planted")]
+mod planted;
 mod ranking;
+mod registry;
 #[path = "../support/mod.rs"]
 mod support;
 mod time;

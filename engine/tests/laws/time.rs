@@ -14,7 +14,7 @@ use crate::world::{
 };
 
 #[test]
-fn e5_a_shift_of_all_times_shifts_all_times() {
+pub(crate) fn e5_a_shift_of_all_times_shifts_all_times() {
     law(
         "E5, M8: only differences of times matter",
         (worlds(true), -400_000_000..400_000_000i64),
@@ -39,7 +39,7 @@ fn e5_a_shift_of_all_times_shifts_all_times() {
 }
 
 #[test]
-fn e5_an_absurd_start_disturbs_nothing_else() {
+pub(crate) fn e5_an_absurd_start_disturbs_nothing_else() {
     let absurd = prop_oneof![
         Just(i64::MIN),
         Just(i64::MAX),
@@ -75,7 +75,7 @@ fn e5_an_absurd_start_disturbs_nothing_else() {
 }
 
 #[test]
-fn e5_the_clock_never_goes_back() {
+pub(crate) fn e5_the_clock_never_goes_back() {
     law(
         "E5: now is the latest time told, and each call back is counted",
         (worlds(true), prop::collection::vec(-900_000..1i64, 40)),
@@ -97,59 +97,83 @@ fn e5_the_clock_never_goes_back() {
     );
 }
 
-/// What this does not cover: two faults at once, onsets further apart than the window, symptoms
-/// that no common root explains within `hops_max`, more than eight symptoms that each opened an
-/// incident of their own before the cause came (a root leads to its eight newest incidents), and
-/// delivery so late that an incident is too old to be merged, or resolved, in between. There
-/// grouping is greedy and the order shows.
+/// One fault and its symptoms: entity 0 is the cause; each other one depends on an earlier one, at
+/// most two hops away.
+#[derive(Clone, Debug)]
+struct Fault {
+    edges: String,
+    alerts: Vec<Event>,
+}
+
+/// Faults on entities with this prefix.
+fn faults(prefix: &'static str) -> impl Strategy<Value = Fault> {
+    (prop::collection::vec(0..10usize, 1..7), 0..4usize).prop_map(move |(parents, rule)| {
+        let mut depth = vec![0];
+        let mut edges = String::new();
+        for (at, parent) in parents.iter().enumerate() {
+            let mut parent = parent % (at + 1);
+            if depth[parent] == 2 {
+                parent = 0;
+            }
+            depth.push(depth[parent] + 1);
+            edges += &format!("{prefix}{:02}>{prefix}{parent:02} ", at + 1);
+        }
+        let rule = ["DiskFull", "PodCrash", "ErrorsHigh", "LatencyHigh"][rule];
+        let alert = |n: usize| {
+            let (name, value) = if n == 0 { (rule, 4.0) } else { ("LatencyHigh", 2.0) };
+            let breach = Some(Breach { value, threshold: 1.0, side: Side::Above });
+            let starts = Some(EPOCH + 5000 * n as i64);
+            Event { starts, breach, ..alert(EPOCH, name, &format!("{prefix}{n:02}")) }
+        };
+        Fault { alerts: (0..=parents.len()).map(alert).collect(), edges }
+    })
+}
+
+/// What faults end up as, delivered in this order.
+fn outcome(faults: &[&Fault], keys: &[usize]) -> BTreeMap<Vec<String>, String> {
+    let edges: String = faults.iter().map(|fault| fault.edges.as_str()).collect();
+    let mut alerts: Vec<&Event> = faults.iter().flat_map(|fault| &fault.alerts).collect();
+    let mut order: Vec<usize> = (0..alerts.len()).collect();
+    order.sort_by_key(|&n| (keys.get(n), n));
+    alerts = order.into_iter().map(|n| alerts[n]).collect();
+    let mut player = player(Policy::default(), graph(&edges), 1);
+    for (at, event) in alerts.into_iter().enumerate() {
+        let now = EPOCH + 40_000 + 2000 * at as i64;
+        player.step(&Event { now, ..event.clone() });
+    }
+    groups(&player, |_| String::new())
+}
+
+/// What this does not cover: causes that compete for a symptom (a symptom goes to the cause that
+/// came first and is not taken back), onsets further apart than the window, symptoms that no common
+/// root explains within `hops_max`, more than eight symptoms that each opened an incident of their
+/// own before the cause came (a root leads to its eight newest incidents), and delivery so late that
+/// an incident is too old to be merged, or resolved, in between. There grouping is greedy and the
+/// order shows.
 #[test]
-fn e6_one_fault_in_any_order_is_one_incident() {
-    let tree = prop::collection::vec(0..10usize, 1..7);
+pub(crate) fn e6_one_fault_in_any_order_is_one_incident() {
     law(
         "E6, M1: one fault's alerts, in any order within lateness, end up together, same candidate",
-        (tree, prop::collection::vec(0..1000usize, 8), 0..4usize),
-        |(parents, keys, rule): (Vec<usize>, Vec<usize>, usize)| {
-            let edges = tree_edges(&parents);
-            let rule = ["DiskFull", "PodCrash", "ErrorsHigh", "LatencyHigh"][rule];
-            let alerts: Vec<Event> = (0..=parents.len())
-                .map(|n| {
-                    let (name, value) = if n == 0 { (rule, 4.0) } else { ("LatencyHigh", 2.0) };
-                    let breach = Some(Breach { value, threshold: 1.0, side: Side::Above });
-                    let starts = Some(EPOCH + 5000 * n as i64);
-                    Event { starts, breach, ..alert(EPOCH, name, &format!("n{n:02}")) }
-                })
-                .collect();
-            let sorted: Vec<usize> = (0..=parents.len()).collect();
-            let mut order = sorted.clone();
-            order.sort_by_key(|&n| (keys[n], n));
-            let outcome = |order: &[usize]| {
-                let mut player = player(Policy::default(), graph(&edges), 1);
-                for (at, &n) in order.iter().enumerate() {
-                    let now = EPOCH + 40_000 + 2000 * at as i64;
-                    player.step(&Event { now, ..alerts[n].clone() });
-                }
-                groups(&player, |_| String::new())
-            };
-            let expected = outcome(&sorted);
-            assert_eq!(expected.len(), 1, "{edges}");
-            assert_eq!(expected, outcome(&order), "{edges} {order:?}");
+        (faults("n"), prop::collection::vec(0..1000usize, 8)),
+        |(fault, keys): (Fault, Vec<usize>)| {
+            let expected = outcome(&[&fault], &[]);
+            assert_eq!(expected.len(), 1);
+            assert_eq!(expected, outcome(&[&fault], &keys));
         },
     );
 }
 
-/// Entity 0 is the cause; each other one depends on an earlier one, at most two hops away.
-fn tree_edges(parents: &[usize]) -> String {
-    let mut depth = vec![0];
-    let mut edges = String::new();
-    for (at, parent) in parents.iter().enumerate() {
-        let mut parent = parent % (at + 1);
-        if depth[parent] == 2 {
-            parent = 0;
-        }
-        depth.push(depth[parent] + 1);
-        edges += &format!("n{:02}>n{parent:02} ", at + 1);
-    }
-    edges
+#[test]
+pub(crate) fn e6_two_faults_in_any_order_are_two_incidents() {
+    law(
+        "E6, E8, M1: two faults at once in parts that do not touch are two incidents in any order",
+        (faults("n"), faults("m"), prop::collection::vec(0..1000usize, 16)),
+        |(one, other, keys): (Fault, Fault, Vec<usize>)| {
+            let expected = outcome(&[&one, &other], &[]);
+            assert_eq!(expected.len(), 2);
+            assert_eq!(expected, outcome(&[&one, &other], &keys));
+        },
+    );
 }
 
 /// Live incidents by their members: the candidate, and what else is to be told of each.
@@ -173,7 +197,7 @@ fn groups(
 /// The gap of the law above, from the other side: where the order of delivery does change which
 /// alerts are together, it changes nothing else. (As long as the table of roots holds them all.)
 #[test]
-fn e6_the_same_members_have_the_same_candidate() {
+pub(crate) fn e6_the_same_members_have_the_same_candidate() {
     law(
         "E6, M1, E15: in whatever order they came, the same members have the same ranking",
         (roomy_worlds(), prop::collection::vec(any::<u32>(), 40)),
@@ -215,7 +239,7 @@ fn e6_the_same_members_have_the_same_candidate() {
 }
 
 #[test]
-fn e7_the_same_script_gives_the_same_text() {
+pub(crate) fn e7_the_same_script_gives_the_same_text() {
     law(
         "E7: a replay gives the same bytes, under another hash seed as well",
         (prop_oneof![worlds(true), storms()], any::<u64>()),
@@ -232,7 +256,7 @@ fn e7_the_same_script_gives_the_same_text() {
 }
 
 #[test]
-fn e7_it_does_not_matter_how_often_time_is_told() {
+pub(crate) fn e7_it_does_not_matter_how_often_time_is_told() {
     law(
         "E7: telling the time early, twice, a little back or at each deadline decides nothing else",
         worlds(true),
@@ -261,7 +285,7 @@ fn e7_it_does_not_matter_how_often_time_is_told() {
 }
 
 #[test]
-fn e7_events_may_come_in_batches() {
+pub(crate) fn e7_events_may_come_in_batches() {
     law(
         "M3, E7: events handed over in batches, with no time told between, are decided alike",
         (worlds(true), any::<u64>()),
@@ -291,7 +315,7 @@ fn e7_events_may_come_in_batches() {
 }
 
 #[test]
-fn e7_what_is_due_is_decided_as_of_its_deadline() {
+pub(crate) fn e7_what_is_due_is_decided_as_of_its_deadline() {
     law(
         "E7: asked once, a day late, the engine gives the records that it gives when asked in time",
         worlds(true),
@@ -323,7 +347,7 @@ fn e7_what_is_due_is_decided_as_of_its_deadline() {
 }
 
 #[test]
-fn e7_nothing_happens_before_the_next_deadline() {
+pub(crate) fn e7_nothing_happens_before_the_next_deadline() {
     law(
         "E7: next_deadline is no later than the next thing that time alone brings",
         worlds(true),
@@ -352,7 +376,7 @@ fn e7_nothing_happens_before_the_next_deadline() {
 }
 
 #[test]
-fn e7_every_incident_ends() {
+pub(crate) fn e7_every_incident_ends() {
     law(
         "L2: when nothing more is heard, every incident is over after its last end and a quiet time",
         worlds(true),
@@ -371,7 +395,7 @@ fn e7_every_incident_ends() {
 }
 
 #[test]
-fn e7_every_event_is_answered_at_once() {
+pub(crate) fn e7_every_event_is_answered_at_once() {
     law(
         "L1: each event is answered in its own call, by exactly one decision about its alert",
         worlds(true),

@@ -102,6 +102,7 @@ pub(crate) struct Tweak {
     flap_onsets: u8,
     lateness: u32,
     quiet_for: u32,
+    merge_window: u32,
     max_duration: u32,
     hops_max: u8,
     reach_max: usize,
@@ -150,6 +151,7 @@ impl World {
             spec.grouping.join_ratio = t.join_ratio;
             spec.times.lateness = Span::from_secs(t.lateness);
             spec.times.quiet_for = Span::from_secs(t.quiet_for);
+            spec.times.merge_window = Span::from_secs(t.merge_window);
             spec.times.max_duration = Span::from_secs(t.max_duration);
             spec.times.flap_hold = Span::from_secs(400);
             spec.labels.tenant = Some("team".to_owned());
@@ -228,6 +230,8 @@ impl World {
                     threshold: 1.0,
                     side: if value < 1.0 { Side::Below } else { Side::Above },
                 }),
+                // As if some rules waited before they fire.
+                held: [0, 0, 30_000, 0, 0, 300_000, 0, 10_000, 0][step.rule],
             }
         };
         self.steps.iter().map(event).collect()
@@ -269,37 +273,39 @@ pub(crate) fn roomy_worlds() -> impl Strategy<Value = World> {
 /// Worlds in which many entities alert at once and nothing ends: incidents merge here.
 pub(crate) fn storms() -> impl Strategy<Value = World> {
     let alerts = prop::collection::vec((0..4usize, 0..9usize, 0..3usize), 4..24);
-    (roomy_worlds(), alerts, 4..9usize, 0..5usize).prop_map(|(mut world, alerts, nodes, shape)| {
-        world.nodes = nodes;
-        world.shape = [Shape::Hub, Shape::Tree, Shape::Chain, Shape::Cycle, Shape::Star][shape];
-        world.edges.truncate(4);
-        world.tweak = Tweak {
-            flap_onsets: 4,
-            lateness: 600,
-            quiet_for: 120,
-            max_duration: 900,
-            hops_max: 4,
-            ..world.tweak
-        };
-        let step = |&(wait, entity, rule): &(usize, usize, usize)| Step {
-            // None to four seconds, and symptoms more often than causes.
-            wait: [0, 3, 4, 5][wait],
-            rule: [0, 0, 1][rule],
-            entity,
-            caller: 0,
-            said: 1,
-            start: 1,
-            breach: rule,
-            replica: false,
-            team: 0,
-        };
-        world.steps = alerts.iter().map(step).collect();
-        world
-    })
+    (roomy_worlds(), alerts, 4..9usize, 0..5usize, any::<bool>()).prop_map(
+        |(mut world, alerts, nodes, shape, young)| {
+            world.nodes = nodes;
+            world.shape = [Shape::Hub, Shape::Tree, Shape::Chain, Shape::Cycle, Shape::Star][shape];
+            world.edges.truncate(4);
+            world.tweak = Tweak {
+                flap_onsets: 4,
+                lateness: 600,
+                quiet_for: 120,
+                merge_window: if young { 180 } else { 8 },
+                max_duration: 900,
+                hops_max: 4,
+                ..world.tweak
+            };
+            let step = |&(wait, entity, rule): &(usize, usize, usize)| Step {
+                // None to four seconds, and symptoms more often than causes.
+                wait: [0, 3, 4, 5][wait],
+                rule: [0, 0, 1][rule],
+                entity,
+                caller: 0,
+                said: 1,
+                start: 1,
+                breach: rule,
+                replica: false,
+                team: 0,
+            };
+            world.steps = alerts.iter().map(step).collect();
+            world
+        },
+    )
 }
 
-/// Worlds of any kind; `tight`: also such that meet every limit.
-pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
+fn tweaks(tight: bool) -> impl Strategy<Value = Tweak> {
     let tweak = (
         2..5u8,
         prop_oneof![Just(600), Just(60)],
@@ -311,7 +317,7 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
         any::<bool>(),
         (any::<bool>(), prop_oneof![Just(false), Just(false), Just(false), Just(true)]),
     );
-    let tweak = tweak.prop_map(
+    tweak.prop_map(
         move |(
             flap_onsets,
             lateness,
@@ -328,6 +334,7 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
                 flap_onsets,
                 lateness,
                 quiet_for,
+                merge_window: 180,
                 max_duration,
                 hops_max,
                 reach_max: reach,
@@ -336,7 +343,11 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
                 crowd,
             }
         },
-    );
+    )
+}
+
+/// Worlds of any kind; `tight`: also such that meet every limit.
+pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
     let step = (
         0..10usize,
         0..9usize,
@@ -371,20 +382,15 @@ pub(crate) fn worlds(tight: bool) -> impl Strategy<Value = World> {
     ];
     let edges = prop::collection::vec((0..10usize, 0..10usize), 0..16);
     let steps = prop::collection::vec(step, 1..40);
-    (2..9usize, shape, edges, tweak, steps).prop_map(|(nodes, shape, edges, tweak, steps)| World {
-        nodes,
-        shape,
-        edges,
-        tweak,
-        steps,
-    })
+    (2..9usize, shape, edges, tweaks(tight), steps)
+        .prop_map(|(nodes, shape, edges, tweak, steps)| World { nodes, shape, edges, tweak, steps })
 }
 
 /// A firing alert without numbers that begins when it is said.
 pub(crate) fn alert(now: i64, name: &str, entity: &str) -> Event {
     let labels = [("alertname", name), ("service", entity)];
     let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    Event { now, labels, starts: Some(now), ends: None, status: None, breach: None }
+    Event { now, labels, starts: Some(now), ends: None, status: None, breach: None, held: 0 }
 }
 
 /// What is told, without the times of telling: those depend on when one asks.

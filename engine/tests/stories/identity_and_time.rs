@@ -116,6 +116,27 @@ fn e2_a_replica_that_saw_it_earlier_moves_the_onset() {
     assert_eq!(view.opened().since(view.onset()), Span::from_secs(25));
 }
 
+/// Fault found by the laws: the earlier start of an alert that had ended in between was noted from
+/// the second event on, and not from the first.
+#[test]
+fn e2_a_replica_that_saw_it_earlier_may_also_be_late() {
+    let player = check(
+        "web>shop shop>db",
+        "
+        30 fire DiskFull db end=60 prometheus_replica=a
+        70 fire DiskFull db start=5 prometheus_replica=b
+        ",
+        "
+        30 opened #1 DiskFull@db[30]
+        30 published #1 v1 open root=db firing=1/1
+        60 expired DiskFull@db[30]
+        70 repeated DiskFull@db[30]
+        ",
+    );
+    let view = player.engine.incidents().next().expect("one");
+    assert_eq!(view.opened().since(view.onset()), Span::from_secs(25));
+}
+
 /// Each repeat refreshes the timeout; the incident is over after a quiet time.
 #[test]
 fn e3_an_alert_without_an_end_expires() {

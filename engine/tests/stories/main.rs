@@ -39,6 +39,7 @@ fn read(line: &str) -> (i64, Option<Event>) {
         ends: (verb == "resolve").then_some(now),
         status: (verb == "resolve").then_some(Status::Resolved),
         breach: None,
+        held: 0,
     };
     if entity != "-" {
         event.labels.push(("service".to_owned(), entity));

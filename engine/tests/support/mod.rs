@@ -20,6 +20,8 @@ pub(crate) struct Event {
     pub(crate) ends: Option<i64>,
     pub(crate) status: Option<Status>,
     pub(crate) breach: Option<Breach>,
+    /// How long the condition had held when it began to fire.
+    pub(crate) held: i64,
 }
 
 impl Event {
@@ -33,7 +35,7 @@ impl Event {
             let event = AlertEvent {
                 labels,
                 starts_at: self.starts.map(Timestamp::from_millis),
-                held: Span::ZERO,
+                held: Span::from_millis(self.held.unsigned_abs()),
                 ends_at: self.ends.map(Timestamp::from_millis),
                 status: self.status,
                 breach: self.breach,

@@ -24,6 +24,8 @@ pub(super) struct Alert {
     /// Whether that end is a guess.
     guessed: bool,
     pub(super) starts: i64,
+    /// How long the condition had held by then.
+    pub(super) held: i64,
     pub(super) place: Place,
     onsets: Vec<i64>,
     flapping_until: i64,
@@ -124,6 +126,7 @@ impl Oracle {
                 end,
                 guessed,
                 starts,
+                held: event.held,
                 place: Place::Aside,
                 onsets: Vec::new(),
                 flapping_until: i64::MIN,
@@ -138,19 +141,18 @@ impl Oracle {
         let alert = self.alerts.get_mut(&name).expect("known");
         if anew || over {
             (alert.firing, alert.end, alert.guessed) = (true, end, guessed);
-            (alert.starts, alert.seen) = (starts, seen.clone());
+            (alert.starts, alert.held, alert.seen) = (starts, event.held, seen.clone());
             self.begin(engine, name, &seen, false, said);
             return;
         }
         if !alert.firing || alert.guessed || end > alert.end {
             (alert.end, alert.guessed) = (end, guessed);
         }
-        let goes_on = !alert.firing;
         alert.firing = true;
-        let (place, earlier) = (alert.place, starts < alert.starts && !goes_on);
+        let (place, earlier, held) = (alert.place, starts < alert.starts, alert.held);
         assert!(matches!(said.first(), Some(Decision::Repeated { .. })), "{said:?}");
         let Place::Incident(id) = place else { return };
-        let onset = self.onset(starts);
+        let onset = self.onset(starts) - held;
         let incident = self.incidents.get_mut(&id).expect("known");
         incident.members.insert(name, true);
         if earlier {

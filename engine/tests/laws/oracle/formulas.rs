@@ -25,6 +25,9 @@ pub(super) struct Seen {
     pub(super) part: usize,
 }
 
+/// Where a rule was seen, its name, and the caller on an edge.
+type Rule<'s> = (usize, &'s str, &'s Option<String>);
+
 /// Policy and graph.
 pub(super) struct Model {
     pub(super) spec: PolicySpec,
@@ -155,8 +158,7 @@ impl Model {
     pub(super) fn likelihoods(&self, all: &[Seen]) -> BTreeMap<String, f64> {
         let mut roots: BTreeMap<String, f64> = BTreeMap::new();
         let mut pulls: BTreeMap<(usize, &str), f64> = BTreeMap::new();
-        let mut claims: BTreeMap<&str, BTreeMap<(usize, &str, &Option<String>), f64>> =
-            BTreeMap::new();
+        let mut claims: BTreeMap<&str, BTreeMap<Rule<'_>, f64>> = BTreeMap::new();
         for seen in all {
             let weights = self.spec.weights.of(seen.kind);
             // What a rule claims is what it claimed when it was first seen.

@@ -125,7 +125,7 @@ impl Oracle {
         said: &[Decision],
     ) {
         let alert = &self.alerts[&name];
-        let (tenant, onset) = (alert.tenant.clone(), self.onset(alert.starts));
+        let (tenant, onset) = (alert.tenant.clone(), self.onset(alert.starts) - alert.held);
         if self.live(&tenant).count() >= IN_MIND {
             self.lost = true;
             return;

@@ -129,7 +129,7 @@ fn compare(world: &World, events: &[Event]) {
 }
 
 #[test]
-fn s11_the_engine_is_the_slow_and_obvious_model() {
+pub(crate) fn s11_the_engine_is_the_slow_and_obvious_model() {
     law(
         "S11, E1 to E16: after each step identity, grouping, candidate, scores and life are the model's",
         roomy_worlds(),
@@ -138,7 +138,7 @@ fn s11_the_engine_is_the_slow_and_obvious_model() {
 }
 
 #[test]
-fn s11_in_a_storm_as_well() {
+pub(crate) fn s11_in_a_storm_as_well() {
     law(
         "S11, E8, E11, E15: many alerts at once, with merges, are grouped and ranked as the model says",
         storms(),
@@ -161,7 +161,7 @@ fn times() -> impl Strategy<Value = Vec<Times>> {
 }
 
 #[test]
-fn s11_at_times_of_any_kind() {
+pub(crate) fn s11_at_times_of_any_kind() {
     law(
         "S11, E2 to E5: the same with starts and ends anywhere in the past and the future",
         (roomy_worlds(), times(), 1..4usize),
