@@ -217,7 +217,8 @@ fn chance_does_not_gather() {
 
 #[test]
 fn two_faults_are_not_mixed() {
-    for figures in figures(&draws(Kind::TwoFaults)[0]) {
+    let options = Options { count: Some(5), ..Options::default() };
+    for figures in figures(&scenarios(Kind::TwoFaults, &options)[0]) {
         assert_eq!(figures.mixed, 0.0);
         assert_eq!(figures.missing, 0.0);
     }
@@ -225,8 +226,9 @@ fn two_faults_are_not_mixed() {
 
 #[test]
 fn little_noise_is_drawn_into_slow_incidents() {
+    let options = Options { count: Some(40), ..small() };
     for kind in [Kind::SlowAlertingCause, Kind::SlowSilentCause] {
-        let noise = Figures::mean(&figures(&draws(kind)[0])).noise_in;
+        let noise = Figures::mean(&figures(&scenarios(kind, &options)[0])).noise_in;
         assert!(noise <= 0.05, "{kind:?}: {noise}");
     }
 }
