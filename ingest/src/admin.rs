@@ -1,4 +1,5 @@
-//! The administrative HTTP server: metrics, health, readiness. Read-only, on a thread of its own.
+//! The administrative HTTP server: metrics, health, readiness, and, where it is switched on, verdicts
+//! of engineers. On a thread of its own.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -8,12 +9,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::oneshot;
 
+use crate::clock;
+use crate::feedback::{self, Feedback};
 use crate::metrics::{Exposition, Metrics};
 
 /// How long requests under way may take when the server stops.
@@ -58,10 +62,20 @@ pub struct AdminError {
     pub why: String,
 }
 
+/// The feedback log, for those who have the token.
+#[derive(Clone)]
+pub struct Guarded {
+    /// The log.
+    pub feedback: Arc<Feedback>,
+    /// What clients show.
+    pub token: Arc<str>,
+}
+
 #[derive(Clone)]
 struct Shared {
     metrics: Metrics,
     ready: Readiness,
+    feedback: Option<Guarded>,
 }
 
 impl Admin {
@@ -70,6 +84,18 @@ impl Admin {
     /// # Errors
     /// [`AdminError`] when the address cannot be had.
     pub fn start(address: SocketAddr, metrics: Metrics) -> Result<Self, AdminError> {
+        Self::start_with(address, metrics, None)
+    }
+
+    /// The same, and verdicts are taken from those who have the token.
+    ///
+    /// # Errors
+    /// [`AdminError`] when the address cannot be had.
+    pub fn start_with(
+        address: SocketAddr,
+        metrics: Metrics,
+        feedback: Option<Guarded>,
+    ) -> Result<Self, AdminError> {
         let failed = |error: io::Error| AdminError {
             address,
             why: match error.kind() {
@@ -85,7 +111,7 @@ impl Admin {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let ready = Readiness::default();
-        let shared = Shared { metrics, ready: ready.clone() };
+        let shared = Shared { metrics, ready: ready.clone(), feedback };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
@@ -132,12 +158,17 @@ async fn serve(listener: TcpListener, shared: Shared, stopped: oneshot::Receiver
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the administrative server cannot listen"),
     };
-    let router = Router::new()
+    let takes_feedback = shared.feedback.is_some();
+    let mut router = Router::new()
         .route("/", get(landing))
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { "OK\n" }))
-        .route("/-/ready", get(ready))
-        .with_state(shared);
+        .route("/-/ready", get(ready));
+    if takes_feedback {
+        let limit = DefaultBodyLimit::max(feedback::http::BODY_BYTES_MAX);
+        router = router.route("/api/v1/incidents/{id}/feedback", post(judge).layer(limit));
+    }
+    let router = router.with_state(shared);
     let (drain, drained) = oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         // Both a message and a dropped sender mean the end.
@@ -167,6 +198,37 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
         (StatusCode::OK, "OK\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready yet\n")
+    }
+}
+
+/// Takes a verdict. Reading and writing the log blocks, so it is done beside the server's thread.
+async fn judge(
+    State(shared): State<Shared>,
+    Path(incident): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(Guarded { feedback, token }) = shared.feedback else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if !feedback::http::is_allowed(text("authorization"), &token) {
+        let ask = [(header::WWW_AUTHENTICATE, "Bearer")];
+        return (StatusCode::UNAUTHORIZED, ask, "{\"error\": \"show the token\"}\n")
+            .into_response();
+    }
+    let key = text("idempotency-key").map(str::to_owned);
+    let take = move || {
+        let now = clock::wall();
+        feedback::http::post(&feedback, &incident, key, &body, now)
+    };
+    match tokio::task::spawn_blocking(take).await {
+        Ok(answer) => {
+            let status = StatusCode::from_u16(answer.status);
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), kind, answer.body).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

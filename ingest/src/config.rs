@@ -5,6 +5,7 @@
 //! that.
 
 mod alertmanager;
+mod feedback;
 mod http;
 mod input;
 mod neighbours;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use hypocenter_engine::{LabelLimits, Policy};
 
 pub use alertmanager::{AlertmanagerOutput, Pattern};
+pub use feedback::{Feedback, FeedbackTopic};
 pub use http::{Authorization, ClientTls, Credential, HttpConfig, ProxyUrl, TlsVersion};
 pub use input::{Input, KafkaInput, OffsetReset};
 pub use neighbours::{Neighbours, Resync, RulesWatch};
@@ -57,6 +59,8 @@ pub struct Config {
     pub neighbours: Neighbours,
     /// The administrative HTTP server.
     pub web: Web,
+    /// Verdicts of engineers.
+    pub feedback: Feedback,
     /// Logging.
     pub log: Log,
 }
@@ -161,6 +165,7 @@ impl Default for Config {
             annotations: Annotations::default(),
             neighbours: Neighbours::default(),
             web: Web::default(),
+            feedback: Feedback::default(),
             log: Log::default(),
         }
     }
@@ -223,6 +228,7 @@ impl Config {
                 s.text("threshold", &mut config.annotations.threshold);
             });
             root.section("web", |s| listen_address(s, &mut config.web.listen_address));
+            root.section("feedback", |s| feedback::read(s, &mut config.feedback));
             root.section("log", |s| {
                 s.choice("level", &LogLevel::CHOICES, &mut config.log.level);
                 s.choice("format", &LogFormat::CHOICES, &mut config.log.format);
@@ -236,6 +242,8 @@ impl Config {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         self.topology_file.iter_mut().for_each(join);
         self.neighbours.resolve(directory);
+        self.feedback.file.iter_mut().for_each(join);
+        self.feedback.token_file.iter_mut().for_each(join);
         if let Input::File { paths } = &mut self.input {
             let files = paths.iter_mut().filter(|path| **path != Path::new("-"));
             files.for_each(join);

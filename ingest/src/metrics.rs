@@ -25,6 +25,9 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::clock;
+use crate::feedback::{Feedback, Standing};
+
 pub use definitions::{DEFINITIONS, Definition, Type, reference};
 pub use latency::Latency;
 pub use snapshot::{ByLabel, Info, OWN, ShardSnapshot, Snapshot};
@@ -88,6 +91,7 @@ struct Shared {
     info: Mutex<Info>,
     sinks: Mutex<Vec<(String, Arc<SinkCounters>)>>,
     clients: Mutex<Clients>,
+    feedback: Mutex<Option<Arc<Feedback>>>,
 }
 
 /// Counters by client and peer.
@@ -100,6 +104,7 @@ struct Values {
     info: Info,
     sinks: Vec<(String, Arc<SinkCounters>)>,
     clients: Clients,
+    feedback: Option<Standing>,
 }
 
 /// Text form of metrics.
@@ -161,6 +166,11 @@ impl Metrics {
         *locked(&self.shared.info) = info;
     }
 
+    /// Shows also what engineers say of candidates.
+    pub fn watch_feedback(&self, feedback: Arc<Feedback>) {
+        *locked(&self.shared.feedback) = Some(feedback);
+    }
+
     /// Counters for a sink of this name. A second one of the same name gets a number: two equal
     /// series would spoil the whole scrape.
     #[must_use]
@@ -217,11 +227,13 @@ struct Reader(Arc<Shared>);
 
 impl Collector for Reader {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let feedback = locked(&self.0.feedback).clone();
         let values = Values {
             snapshot: locked(&self.0.snapshot).clone(),
             info: locked(&self.0.info).clone(),
             sinks: locked(&self.0.sinks).clone(),
             clients: locked(&self.0.clients).clone(),
+            feedback: feedback.map(|feedback| feedback.standing(clock::wall())),
         };
         for definition in DEFINITIONS {
             let samples = (definition.read)(&values);

@@ -11,10 +11,13 @@ use tracing::{info, warn};
 
 use super::replay::decode_options;
 use super::{Exit, Failure, load_config, load_holds, load_topology};
-use crate::admin::Admin;
+use crate::admin::{Admin, Guarded};
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, Input, KafkaInput, OffsetReset, Output};
+use crate::config::{Config, Feedback as FeedbackConfig, Input, KafkaInput, OffsetReset, Output};
+use crate::feedback::http::TOKEN_BYTES_MIN;
+use crate::feedback::topic::Reader;
+use crate::feedback::{Feedback, Log};
 use crate::logging;
 use crate::metrics::{Info, Metrics};
 use crate::neighbours::Holds;
@@ -46,7 +49,10 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     logging::init(config.log);
     let stop = stop_on_signals()?;
     let metrics = Metrics::default();
-    let admin = Admin::start(config.web.listen_address, metrics.clone())
+    let feedback = feedback(&config.feedback, &metrics)?;
+    let guarded = guarded(&config.feedback, feedback.as_ref())?;
+    let _reader = feedback_reader(&config.feedback, feedback.as_ref())?;
+    let admin = Admin::start_with(config.web.listen_address, metrics.clone(), guarded)
         .map_err(|error| Failure::new(Exit::Runtime, error))?;
     info!(address = %admin.address(), "serving metrics and health");
     let ready = admin.readiness();
@@ -139,6 +145,65 @@ fn describe(metrics: &Metrics, setup: &Setup) {
         topology_dependencies: setup.topology.edges() as u64,
         started: started.as_secs(),
     });
+}
+
+/// The feedback log, if one is configured; shown in the metrics.
+fn feedback(config: &FeedbackConfig, metrics: &Metrics) -> Result<Option<Arc<Feedback>>, Failure> {
+    let Some(file) = &config.file else {
+        return Ok(None);
+    };
+    let log = Log::new(file, config.bounds);
+    let feedback = Feedback::open(log, config.objective)
+        .map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    let feedback = Arc::new(feedback);
+    metrics.watch_feedback(Arc::clone(&feedback));
+    info!(file = %file.display(), "keeping feedback");
+    Ok(Some(feedback))
+}
+
+/// The feedback log for HTTP clients, if there is a token for them.
+fn guarded(
+    config: &FeedbackConfig,
+    feedback: Option<&Arc<Feedback>>,
+) -> Result<Option<Guarded>, Failure> {
+    let Some((file, feedback)) = config.token_file.as_ref().zip(feedback) else {
+        return Ok(None);
+    };
+    let token = read_token(file)?;
+    Ok(Some(Guarded { feedback: Arc::clone(feedback), token: token.into() }))
+}
+
+/// The token in a file; white space around it does not count.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read, or is too short.
+pub(super) fn read_token(file: &Path) -> Result<String, Failure> {
+    let failed = |what: String| Failure::new(Exit::Invalid, format!("{}: {what}", file.display()));
+    let text = crate::text_file::read(file, 4096).map_err(failed)?;
+    let token = text.trim();
+    if token.len() < TOKEN_BYTES_MIN || token.contains(char::is_whitespace) {
+        let what = format!("must hold one token of at least {TOKEN_BYTES_MIN} characters");
+        return Err(failed(what));
+    }
+    Ok(token.to_owned())
+}
+
+fn feedback_reader(
+    config: &FeedbackConfig,
+    feedback: Option<&Arc<Feedback>>,
+) -> Result<Option<Reader>, Failure> {
+    let Some((kafka, feedback)) = config.kafka.as_ref().zip(feedback) else {
+        return Ok(None);
+    };
+    let mut source = KafkaSourceConfig::new(&kafka.brokers.join(","), &kafka.topic, &kafka.group);
+    // There is no state to rebuild.
+    source.replay_window = std::time::Duration::ZERO;
+    source.properties.extend(kafka.properties.clone());
+    let source =
+        KafkaSource::new(source).map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    let reader = Reader::start(Box::new(source), Arc::clone(feedback))
+        .map_err(|error| Failure::new(Exit::Runtime, format!("no thread for feedback: {error}")))?;
+    Ok(Some(reader))
 }
 
 fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
