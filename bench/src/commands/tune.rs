@@ -65,8 +65,7 @@ pub struct SearchArgs {
     #[arg(long, value_name = "GAIN", default_value_t = GAIN_MIN)]
     pub gain_min: f64,
     /// Lets a point be worse than the start on a system that it is picked with, as long as it gains
-    /// on all together. Without it every system must be served, which is what carries over to
-    /// systems that were not seen.
+    /// on all together. Without it, none that it is picked with may lose.
     #[arg(long)]
     pub may_harm: bool,
     /// Seed of all chance.
