@@ -73,7 +73,8 @@ fn what_serves_all_systems_is_found_and_carries_over() {
     assert!(row("| picked on other systems |").contains("| 1.0000 | 1.000 |"), "{out}");
     assert!(row("| ada |").contains("| 0.0000 | 1.0000 |"), "{out}");
     let text = fs::read_to_string(&file).unwrap();
-    for part in ["# command: hypocenter-bench tune --cases", "# data: ", "# seed: 1", "# commit: "]
+    for part in
+        ["# command: hypocenter-bench tune --cases", "# data: ", "# seed: 1", "# working tree: "]
     {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -118,6 +119,20 @@ fn sensitivity_front_and_random_search_print_what_they_promise() {
     assert!(
         out.contains("| objective | µs for each event |") && out.contains("```yaml\n# A policy")
     );
+}
+
+#[test]
+fn score_says_what_tuning_gets_on_systems_left_out() {
+    let dir = data("tune_score");
+    let output = Command::new(env!("CARGO_BIN_EXE_hypocenter-bench"))
+        .args(["score", "--leave-one-out", "--cases", dir.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{out}");
+    for row in ["| as they are |", "| picked on other systems |", "| ada |", "| bob |"] {
+        assert!(out.contains(&format!("\n{row}")), "{row}: {out}");
+    }
 }
 
 #[test]

@@ -94,6 +94,8 @@ pub enum Way {
 /// # Errors
 /// When data or policy cannot be read, or the output cannot be written.
 pub fn tune(args: &TuneArgs) -> Result<String> {
+    // A long search may see the tree change under it.
+    let commit = report::commit();
     let data = args.data.read()?;
     let text = policy_text(args.policy.as_deref())?;
     let config = config(args.policy.as_deref())?;
@@ -112,7 +114,7 @@ pub fn tune(args: &TuneArgs) -> Result<String> {
     } else {
         let found = search.find(&mut measure, &data)?;
         parts.push(found.table(&measure, &search.objective));
-        let policy = found.file(&measure, &about(search, &data, &measure));
+        let policy = found.file(&measure, &about(search, &data, &measure, commit));
         if let Some(path) = &args.output {
             write(path, &policy)?;
         } else {
@@ -178,11 +180,16 @@ impl fmt::Display for SearchArgs {
 }
 
 /// Where a policy comes from.
-fn about(search: &SearchArgs, data: &Data, measure: &Measure<'_>) -> Vec<(&'static str, String)> {
+fn about(
+    search: &SearchArgs,
+    data: &Data,
+    measure: &Measure<'_>,
+    commit: String,
+) -> Vec<(&'static str, String)> {
     let command: Vec<String> = std::env::args().skip(1).collect();
     vec![
         ("command", format!("hypocenter-bench {}", command.join(" "))),
-        ("commit", report::commit()),
+        ("working tree", commit),
         ("engine", env!("CARGO_PKG_VERSION").to_owned()),
         ("data", data.hash.clone()),
         ("objective", search.objective.to_string()),
