@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::reload::Reloader;
 use super::replay::decode_options;
 use super::servers::Servers;
-use super::{Exit, Failure, load_holds, load_topology};
+use super::{Exit, Failure, load_holds, load_topology, verdicts};
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock;
@@ -50,7 +50,11 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let reloader = Reloader::new(args, &metrics);
     reload_on_signal(&reloader)?;
     let by_request = Arc::clone(&reloader);
-    let servers = Servers::start(&config, &metrics, Arc::new(move || by_request.reload()))?;
+    let feedback = verdicts::open(&config.feedback, &metrics)?;
+    let _reader = verdicts::read_topic(&config.feedback, feedback.as_ref())?;
+    let guarded = verdicts::guard(&config.feedback, feedback)?;
+    let reload = Arc::new(move || by_request.reload());
+    let servers = Servers::start(&config, &metrics, reload, guarded)?;
     let ready = servers.readiness();
     let outcome = setup(&config).and_then(|setup| {
         reloader.runs(&config, setup.topology.version());
