@@ -1,32 +1,14 @@
-//! The administrative HTTP server: metrics, health, readiness. Read-only, on a thread of its own.
+//! The administrative routes: metrics, health, readiness. Read-only.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use tokio::sync::oneshot;
+use hyper::{Method, StatusCode, header};
 
+use crate::commands::reload::Reload;
+use crate::http::answer::{self, Answer};
+use crate::http::{Request, Router};
 use crate::metrics::{Exposition, Metrics};
-
-/// How long requests under way may take when the server stops.
-const DRAIN: Duration = Duration::from_secs(2);
-
-/// The running server. Dropping it stops it.
-#[derive(Debug)]
-pub struct Admin {
-    address: SocketAddr,
-    ready: Readiness,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
 
 /// Whether the daemon is ready, as `/-/ready` says. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -45,140 +27,75 @@ impl Readiness {
     }
 }
 
-/// Why the server could not start.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot listen on {address}: {why}; choose another address with --web.listen-address or \
-     web.listen_address"
-)]
-pub struct AdminError {
-    /// The address.
-    pub address: SocketAddr,
-    /// Why.
-    pub why: String,
-}
-
-#[derive(Clone)]
-struct Shared {
-    metrics: Metrics,
-    ready: Readiness,
-}
-
-impl Admin {
-    /// Starts to listen. Not ready until [`Readiness::set`] says so.
-    ///
-    /// # Errors
-    /// [`AdminError`] when the address cannot be had.
-    pub fn start(address: SocketAddr, metrics: Metrics) -> Result<Self, AdminError> {
-        let failed = |error: io::Error| AdminError {
-            address,
-            why: match error.kind() {
-                io::ErrorKind::AddrInUse => "it is in use by another process".to_owned(),
-                io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
-                io::ErrorKind::PermissionDenied => "this user may not use that port".to_owned(),
-                _ => error.to_string(),
-            },
-        };
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let ready = Readiness::default();
-        let shared = Shared { metrics, ready: ready.clone() };
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("admin".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, shared, stopped)))
-            .map_err(failed)?;
-        Ok(Self { address, ready, stop: Some(stop), thread: Some(thread) })
-    }
-
-    /// Where it listens; with port 0 asked for, the port that was given.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// What `/-/ready` says.
-    #[must_use]
-    pub fn readiness(&self) -> Readiness {
-        self.ready.clone()
-    }
-
-    /// Stops listening, finishes requests under way, and waits for that, two seconds at most.
-    pub fn stop(mut self) {
-        self.shut_down();
-    }
-
-    fn shut_down(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the administrative server panicked");
-        }
-    }
-}
-
-impl Drop for Admin {
-    fn drop(&mut self) {
-        self.shut_down();
-    }
-}
-
-async fn serve(listener: TcpListener, shared: Shared, stopped: oneshot::Receiver<()>) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, "the administrative server cannot listen"),
-    };
-    let router = Router::new()
-        .route("/", get(landing))
-        .route("/metrics", get(metrics))
-        .route("/-/healthy", get(|| async { "OK\n" }))
-        .route("/-/ready", get(ready))
-        .with_state(shared);
-    let (drain, drained) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        // Both a message and a dropped sender mean the end.
-        drop(stopped.await);
-        drop(drain);
-    });
-    tokio::select! {
-        result = server.into_future() => {
-            if let Err(error) = result {
-                tracing::error!(%error, "the administrative server failed");
-            }
-        }
-        () = async { drop(drained.await); tokio::time::sleep(DRAIN).await } => {}
-    }
-}
-
-async fn landing() -> Html<&'static str> {
-    Html(
-        "<!doctype html><html lang=\"en\"><title>Hypocenter</title><h1>Hypocenter</h1><ul>\
-         <li><a href=\"/metrics\">Metrics</a><li><a href=\"/-/healthy\">Health</a>\
-         <li><a href=\"/-/ready\">Readiness</a></ul></html>\n",
+/// Adds `/metrics` and a page with links to `router`.
+#[must_use]
+pub fn metrics(router: Router, metrics: Metrics) -> Router {
+    router.route(Method::GET, "/", |_| async { landing() }).route(
+        Method::GET,
+        "/metrics",
+        move |request: Request| {
+            let metrics = metrics.clone();
+            async move { scrape(&metrics, &request) }
+        },
     )
 }
 
-async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
-    if shared.ready.get() {
-        (StatusCode::OK, "OK\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready yet\n")
-    }
+/// Adds `POST /-/reload` to `router`: 200, or 500 and what is wrong.
+#[must_use]
+pub fn reload(router: Router, reload: Reload) -> Router {
+    router.route(Method::POST, "/-/reload", move |_| {
+        let reload = Arc::clone(&reload);
+        async move {
+            match tokio::task::spawn_blocking(move || reload()).await {
+                Ok(Ok(())) => answer::text(StatusCode::OK, "OK"),
+                Ok(Err(what)) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, what),
+                Err(error) => answer::text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    format!("a fault of ours: {error}"),
+                ),
+            }
+        }
+    })
 }
 
-async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    let accepts = headers
+/// Adds `/-/healthy` and `/-/ready` to `router`.
+#[must_use]
+pub fn health(router: Router, ready: Readiness) -> Router {
+    router.route(Method::GET, "/-/healthy", |_| async { answer::text(StatusCode::OK, "OK") }).route(
+        Method::GET,
+        "/-/ready",
+        move |_| {
+            let ready = ready.get();
+            async move {
+                match ready {
+                    true => answer::text(StatusCode::OK, "OK"),
+                    false => answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready yet"),
+                }
+            }
+        },
+    )
+}
+
+fn landing() -> Answer {
+    const PAGE: &str = "<!doctype html><html lang=\"en\"><title>Hypocenter</title>\
+        <h1>Hypocenter</h1><ul><li><a href=\"metrics\">Metrics</a>\
+        <li><a href=\"-/healthy\">Health</a><li><a href=\"-/ready\">Readiness</a>\
+        <li><a href=\"api/v1/incidents\">Incidents</a></ul></html>\n";
+    let mut page = answer::answer(StatusCode::OK, "text/html; charset=utf-8", PAGE);
+    let policy = header::HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    page
+}
+
+fn scrape(metrics: &Metrics, request: &Request) -> Answer {
+    let accepts = request
+        .headers
         .get_all(header::ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.contains("application/openmetrics-text"));
     let exposition = if accepts { Exposition::OpenMetrics } else { Exposition::Text };
-    let kind = [(header::CONTENT_TYPE, exposition.content_type())];
-    (kind, shared.metrics.render(exposition)).into_response()
+    answer::answer(StatusCode::OK, exposition.content_type(), metrics.render(exposition))
 }
 
 #[cfg(test)]

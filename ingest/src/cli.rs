@@ -71,9 +71,22 @@ pub struct RunArgs {
     /// What all commands that correlate have in common.
     #[command(flatten)]
     pub common: CommonArgs,
-    /// Address and port of metrics and health; :9096 listens on all addresses [default: 127.0.0.1:9096]
+    /// Where metrics, health and incidents are served; may be given several times; :9096 listens on
+    /// all addresses [default: 127.0.0.1:9096]
     #[arg(long = "web.listen-address", value_name = "ADDRESS", value_parser = parse_listen_address)]
-    pub web_listen_address: Option<SocketAddr>,
+    pub web_listen_address: Vec<SocketAddr>,
+    /// TLS and authentication, in the format of Prometheus' exporter toolkit [default: none]
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
+    /// Under which address people reach it, for links
+    #[arg(long = "web.external-url", value_name = "URL")]
+    pub web_external_url: Option<String>,
+    /// What stands before all paths [default: the path of --web.external-url]
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    pub web_route_prefix: Option<String>,
+    /// Listen beyond this machine without authentication
+    #[arg(long = "web.allow-unauthenticated")]
+    pub web_allow_unauthenticated: bool,
 }
 
 /// Arguments of `replay`.
@@ -291,7 +304,7 @@ mod tests {
         let Command::Run(run) = cli.command else {
             panic!("run");
         };
-        assert_eq!(run.web_listen_address, Some(([0u16; 8], 80).into()));
+        assert_eq!(run.web_listen_address, [([0u16; 8], 80).into()]);
         assert_eq!(run.common.log.level, Some(LogLevel::Warn));
         assert_eq!(run.common.log.format, Some(LogFormat::Json));
         assert_eq!(run.common.topology, Some("t.yml".into()));

@@ -4,8 +4,10 @@ pub mod check;
 pub mod demo;
 pub mod diff;
 pub mod explain;
+pub mod reload;
 pub mod replay;
 pub mod run;
+pub mod servers;
 
 use std::fmt;
 use std::io::{self, Write};

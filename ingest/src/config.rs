@@ -12,21 +12,21 @@ mod output;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod web;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use hypocenter_engine::{LabelLimits, Policy};
 
 pub use alertmanager::{AlertmanagerOutput, Pattern};
 pub use http::{Authorization, ClientTls, Credential, HttpConfig, ProxyUrl, TlsVersion};
-pub use input::{Input, KafkaInput, OffsetReset};
+pub use input::{HttpInput, Input, KafkaInput, OffsetReset};
 pub use neighbours::{Neighbours, Resync, RulesWatch};
 pub use output::{KafkaOutput, Output, WebhookOutput};
+pub use web::{Web, parse_listen_address};
 
 use crate::file_error::FileError;
 use crate::yaml::reader::Reader;
-use crate::yaml::section::Section;
 use crate::yaml::{Problem, parse};
 
 /// The reference manual: every key with its default.
@@ -34,9 +34,6 @@ pub const DEFAULT_YML: &str = include_str!("../default.yml");
 
 /// Largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
-
-/// Port of the administrative HTTP server.
-pub const WEB_PORT: u16 = 9096;
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -55,7 +52,7 @@ pub struct Config {
     pub annotations: Annotations,
     /// What is asked of Prometheus and Alertmanager.
     pub neighbours: Neighbours,
-    /// The administrative HTTP server.
+    /// HTTP: metrics, health, what can be read.
     pub web: Web,
     /// Logging.
     pub log: Log,
@@ -88,19 +85,6 @@ pub struct Annotations {
 impl Default for Annotations {
     fn default() -> Self {
         Self { value: "value".to_owned(), threshold: "threshold".to_owned() }
-    }
-}
-
-/// The administrative HTTP server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Web {
-    /// Where it listens.
-    pub listen_address: SocketAddr,
-}
-
-impl Default for Web {
-    fn default() -> Self {
-        Self { listen_address: SocketAddr::from(([127, 0, 0, 1], WEB_PORT)) }
     }
 }
 
@@ -222,7 +206,7 @@ impl Config {
                 s.text("value", &mut config.annotations.value);
                 s.text("threshold", &mut config.annotations.threshold);
             });
-            root.section("web", |s| listen_address(s, &mut config.web.listen_address));
+            root.section("web", |s| web::read(s, &mut config.web));
             root.section("log", |s| {
                 s.choice("level", &LogLevel::CHOICES, &mut config.log.level);
                 s.choice("format", &LogFormat::CHOICES, &mut config.log.format);
@@ -236,9 +220,14 @@ impl Config {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         self.topology_file.iter_mut().for_each(join);
         self.neighbours.resolve(directory);
-        if let Input::File { paths } = &mut self.input {
-            let files = paths.iter_mut().filter(|path| **path != Path::new("-"));
-            files.for_each(join);
+        self.web.config_file.iter_mut().for_each(join);
+        match &mut self.input {
+            Input::File { paths } => {
+                let files = paths.iter_mut().filter(|path| **path != Path::new("-"));
+                files.for_each(join);
+            }
+            Input::Http(http) => http.web_config_file.iter_mut().for_each(join),
+            Input::Kafka(_) => {}
         }
         for output in &mut self.outputs {
             match output {
@@ -249,26 +238,4 @@ impl Config {
             }
         }
     }
-}
-
-fn listen_address(section: &mut Section<'_, '_>, into: &mut SocketAddr) {
-    let mut text = into.to_string();
-    section.text("listen_address", &mut text);
-    match parse_listen_address(&text) {
-        Ok(address) => *into = address,
-        Err(what) => section.problem("listen_address", format!("is {text}, {what}")),
-    }
-}
-
-/// Reads `host:port` with a numeric host, or `:port`, which listens on all addresses.
-///
-/// # Errors
-/// What is allowed.
-pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
-    let full = match text.strip_prefix(':') {
-        Some(port) => format!("[::]:{port}"),
-        None => text.replacen("localhost:", "127.0.0.1:", 1),
-    };
-    let allowed = "must be address:port with a numeric address, such as 127.0.0.1:9096 or :9096";
-    full.parse().map_err(|_| allowed.to_owned())
 }

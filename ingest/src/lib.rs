@@ -1,7 +1,10 @@
 //! The daemon and command line around the engine: sources, decoding, sinks.
 
 pub mod admin;
+pub mod api;
 mod backoff;
+pub mod board;
+pub mod book;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -10,7 +13,9 @@ pub mod diff;
 pub mod duration;
 pub mod explain;
 pub mod file_error;
+pub mod http;
 pub mod http_client;
+pub mod intake;
 mod kafka;
 pub mod kafka_mock;
 pub mod logging;

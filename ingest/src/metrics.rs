@@ -25,6 +25,12 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::board::Board;
+use crate::book::Book;
+use crate::http::HttpCounters;
+use crate::intake::IntakeCounters;
+use crate::source::http::Queue;
+
 pub use definitions::{DEFINITIONS, Definition, Type, reference};
 pub use latency::Latency;
 pub use snapshot::{ByLabel, Info, OWN, ShardSnapshot, Snapshot};
@@ -87,7 +93,19 @@ struct Shared {
     snapshot: Mutex<Snapshot>,
     info: Mutex<Info>,
     sinks: Mutex<Vec<(String, Arc<SinkCounters>)>>,
+    http: Arc<HttpCounters>,
+    intake: Mutex<Option<(Arc<IntakeCounters>, Queue)>>,
+    reload: Mutex<Option<Reloaded>>,
+    readable: Mutex<(Option<Board>, Option<Arc<Book>>)>,
     clients: Mutex<Clients>,
+}
+
+/// How the configuration was last read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Reloaded {
+    was_good: bool,
+    /// When it last was, in seconds since 1970.
+    good_at: u64,
 }
 
 /// Counters by client and peer.
@@ -99,6 +117,11 @@ struct Values {
     snapshot: Snapshot,
     info: Info,
     sinks: Vec<(String, Arc<SinkCounters>)>,
+    http: Arc<HttpCounters>,
+    intake: Option<(Arc<IntakeCounters>, Queue)>,
+    reload: Option<Reloaded>,
+    /// What readers can see of incidents and of posted alerts: bytes, and how many are left out.
+    readable: [Option<(u64, u64)>; 2],
     clients: Clients,
 }
 
@@ -161,6 +184,34 @@ impl Metrics {
         *locked(&self.shared.info) = info;
     }
 
+    /// Counters of the HTTP servers.
+    #[must_use]
+    pub fn http(&self) -> Arc<HttpCounters> {
+        Arc::clone(&self.shared.http)
+    }
+
+    /// Counters of what is posted to `queue`, which is shown with them.
+    #[must_use]
+    pub fn intake(&self, queue: &Queue) -> Arc<IntakeCounters> {
+        let counters = Arc::default();
+        *locked(&self.shared.intake) = Some((Arc::clone(&counters), queue.clone()));
+        counters
+    }
+
+    /// Shows how much readers can see on `board`, and in `book` if alerts are posted to us.
+    pub fn readable(&self, board: &Board, book: Option<&Arc<Book>>) {
+        *locked(&self.shared.readable) = (Some(board.clone()), book.cloned());
+    }
+
+    /// Notes that the configuration was read, and whether it is good.
+    pub fn reloaded(&self, good: bool) {
+        let mut reload = locked(&self.shared.reload);
+        let before = reload.unwrap_or_default();
+        let now = crate::clock::wall().as_millis() / 1_000;
+        let good_at = if good { u64::try_from(now).unwrap_or_default() } else { before.good_at };
+        *reload = Some(Reloaded { was_good: good, good_at });
+    }
+
     /// Counters for a sink of this name. A second one of the same name gets a number: two equal
     /// series would spoil the whole scrape.
     #[must_use]
@@ -221,6 +272,13 @@ impl Collector for Reader {
             snapshot: locked(&self.0.snapshot).clone(),
             info: locked(&self.0.info).clone(),
             sinks: locked(&self.0.sinks).clone(),
+            http: Arc::clone(&self.0.http),
+            intake: locked(&self.0.intake).clone(),
+            reload: *locked(&self.0.reload),
+            readable: {
+                let (board, book) = &*locked(&self.0.readable);
+                [board.as_ref().map(Board::size), book.as_ref().map(|book| book.size())]
+            },
             clients: locked(&self.0.clients).clone(),
         };
         for definition in DEFINITIONS {

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use hypocenter_engine::{Decision, Engine};
 use tracing::{debug, warn};
 
+use crate::board::Board;
 use crate::metrics::{OWN, Snapshot};
 use crate::record::{IncidentRecord, rfc3339};
 use crate::replay::latency_histogram;
@@ -21,6 +22,7 @@ const LOGGED_ONE_BY_ONE: u64 = 10;
 pub struct Outbox {
     sinks: Vec<Box<dyn Sink>>,
     dead_letters: Option<DeadLetters>,
+    board: Option<Board>,
     body: Vec<u8>,
     /// Counters of the pipeline.
     pub counters: Snapshot,
@@ -46,6 +48,7 @@ impl Outbox {
         Self {
             sinks,
             dead_letters: None,
+            board: None,
             body: Vec::new(),
             counters: Snapshot::default(),
             latency: latency_histogram(),
@@ -60,6 +63,13 @@ impl Outbox {
     #[must_use]
     pub fn with_dead_letters(mut self, sink: KafkaSink, topic: String) -> Self {
         self.dead_letters = Some(DeadLetters { sink, topic });
+        self
+    }
+
+    /// Shows every version to readers.
+    #[must_use]
+    pub fn with_board(mut self, board: Board) -> Self {
+        self.board = Some(board);
         self
     }
 
@@ -136,6 +146,9 @@ impl Outbox {
 
     /// A shard is not ours any more.
     pub fn released(&mut self, shard: &Shard) {
+        if let Some(board) = &self.board {
+            board.forget(shard);
+        }
         for sink in &mut self.sinks {
             if let Err(error) = sink.released(shard) {
                 self.failure.get_or_insert(error);
@@ -148,6 +161,7 @@ impl Outbox {
         &mut self,
         engine: &Engine,
         version: &Version<'_>,
+        board: Option<&Board>,
         each: &mut dyn FnMut(&mut dyn Sink, &Outgoing<'_>) -> Result<(), SinkError>,
     ) {
         let Some(view) = engine.incident(version.incident) else {
@@ -170,6 +184,9 @@ impl Outbox {
                 self.failure.get_or_insert(error);
             }
         }
+        if let Some(board) = board {
+            board.published(version.incident, &record, version.shard, &self.body);
+        }
     }
 
     fn fail(&mut self, error: SinkError) {
@@ -180,11 +197,15 @@ impl Outbox {
 impl Listener for Outbox {
     fn decided(&mut self, decision: &Decision) {
         debug!(?decision, "decided");
+        if let Some(board) = &self.board {
+            board.decided(decision);
+        }
     }
 
     fn published(&mut self, engine: &Engine, version: &Version<'_>) {
         let mut sent = std::mem::take(&mut self.sent);
-        self.tell(engine, version, &mut |sink, record| {
+        let board = self.board.clone();
+        self.tell(engine, version, board.as_ref(), &mut |sink, record| {
             sink.send(record)?;
             sent.push(record.cause.clone());
             Ok(())
@@ -194,7 +215,7 @@ impl Listener for Outbox {
 
     fn rebuilt(&mut self, engine: &Engine, version: &Version<'_>) {
         if self.sinks.iter().any(|sink| sink.wants_state()) {
-            self.tell(engine, version, &mut |sink, record| match sink.wants_state() {
+            self.tell(engine, version, None, &mut |sink, record| match sink.wants_state() {
                 true => sink.restore(record),
                 false => Ok(()),
             });
@@ -203,6 +224,18 @@ impl Listener for Outbox {
 
     fn ignored_own(&mut self) {
         self.counters.events_suppressed.add(OWN, 1);
+    }
+
+    fn restored(&mut self, engine: &Engine, shard: &Shard, holds: Option<u64>) {
+        let Some(board) = &self.board else { return };
+        for view in engine.incidents() {
+            view.members().for_each(|member| board.restored(view.id(), member.alert.fingerprint));
+            let record = IncidentRecord::new(engine, &view, shard).with_rules(holds);
+            match serde_json::to_vec(&record) {
+                Ok(body) => board.published(view.id(), &record, shard, &body),
+                Err(error) => unreachable!("a record is JSON: {error}"),
+            }
+        }
     }
 
     fn rejected(&mut self, rejection: &Rejection<'_>) {

@@ -92,6 +92,7 @@ impl Pipeline {
                 break;
             }
         }
+        source.drain(&mut |input| self.take(input))?;
         self.drain(source)
     }
 
@@ -125,6 +126,13 @@ impl Pipeline {
                 match self.shards.get_mut(record.shard) {
                     Some(runner) => runner.record(&record, clock::wall(), &mut self.outbox),
                     None => warn!(shard = ?record.shard, "a record of a shard that is not ours"),
+                }
+            }
+            Input::Batch(arrival) => {
+                self.outbox.counters.records += 1;
+                match self.shards.get_mut(arrival.shard) {
+                    Some(runner) => runner.batch(arrival, clock::wall(), &mut self.outbox),
+                    None => warn!(shard = ?arrival.shard, "a body of a shard that is not ours"),
                 }
             }
             Input::CaughtUp(shard) => {

@@ -78,7 +78,7 @@ pub struct IncidentRecord<'a> {
 }
 
 /// Where an incident is in its life.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseName {
     /// The candidate may still change soon.

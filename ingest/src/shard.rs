@@ -14,8 +14,8 @@ use crate::clock::LogClock;
 use crate::neighbours::{HoldReader, Holds};
 use crate::offsets::Offsets;
 use crate::sink::alertmanager::is_own;
-use crate::source::{Record, Shard};
-use crate::wire::{Decoded, Decoder, Options};
+use crate::source::{Arrival, Record, Shard};
+use crate::wire::{Decoder, Options, Rejected, Scratch};
 
 /// Who hears what a shard decides.
 pub trait Listener {
@@ -27,6 +27,10 @@ pub trait Listener {
 
     /// A version of an incident is due: read it from the engine now.
     fn published(&mut self, engine: &Engine, version: &Version<'_>);
+
+    /// What came before the restart is decided again and was not told: read the incidents there are
+    /// from the engine now. `holds` is the version of the table of durations.
+    fn restored(&mut self, _engine: &Engine, _shard: &Shard, _holds: Option<u64>) {}
 
     /// A version that went out before a restart has been decided again.
     fn rebuilt(&mut self, _engine: &Engine, _version: &Version<'_>) {}
@@ -102,6 +106,7 @@ pub struct Setup {
 /// One engine and its place in the input, and the decoder that feeds it.
 pub struct ShardRunner {
     decoder: Decoder,
+    scratch: Scratch,
     lane: Lane,
 }
 
@@ -116,6 +121,8 @@ struct Lane {
     caught_up: bool,
     /// Records before this only rebuild state: their outputs went out before a restart.
     quiet_before: u64,
+    /// Whether what they rebuilt is still to be told.
+    is_restoring: bool,
     position: u64,
     now: Timestamp,
     /// Events without a log time, whose own times had to serve.
@@ -138,6 +145,7 @@ impl ShardRunner {
             clock: LogClock::default(),
             caught_up: false,
             quiet_before,
+            is_restoring: quiet_before > 0,
             position: 0,
             now: Timestamp::MIN,
             untimed: 0,
@@ -145,7 +153,7 @@ impl ShardRunner {
             offsets: Offsets::default(),
             traced: false,
         };
-        Self { decoder: Decoder::new(setup.decode.clone()), lane }
+        Self { decoder: Decoder::new(setup.decode.clone()), scratch: Scratch::default(), lane }
     }
 
     /// From now on, tells by [`Listener::stepped`] what is weighed for each decision.
@@ -213,75 +221,111 @@ impl ShardRunner {
     /// Decodes a record, applies its events, and tells what they decide.
     pub fn record(&mut self, record: &Record<'_>, arrived: Timestamp, listener: &mut dyn Listener) {
         let since = Instant::now();
-        let Self { decoder, lane } = self;
-        lane.position = record.position;
-        lane.caught_up = false;
-        if let Some(time) = record.time {
-            lane.clock.note(time, arrived);
-        }
-        let outcome = decoder.decode(record.payload, &mut |decoded| match decoded {
+        let Self { decoder, lane, .. } = self;
+        lane.begin(record.position, record.time, arrived, listener);
+        let payload = record.payload;
+        let outcome = decoder.decode(payload, &mut |decoded| match decoded {
             Ok(decoded) => {
-                lane.apply(record, &decoded, since, listener);
-                let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                listener.timed(nanos);
+                // Log time; a recording's own; or, for bare alerts in a file, the alert's latest
+                // claim.
+                let time = record.time.or(decoded.received_at);
+                lane.untimed += u64::from(time.is_none());
+                let time = time.unwrap_or_else(|| lane.claimed_time(&decoded.event));
+                lane.apply(&decoded.event, time, since, listener);
             }
-            Err(refused) => lane.reject(record, refused.reason.class(), &refused, listener),
+            Err(refused) => lane.reject(payload, refused.reason.class(), &refused, listener),
         });
         if let Err(error) = outcome {
-            lane.reject(record, error.class(), &error, listener);
+            lane.reject(payload, error.class(), &error, listener);
         }
         lane.offsets.decided(record.position);
+    }
+
+    /// Applies the events of a body that is decoded already, and tells what they decide.
+    pub fn batch(&mut self, arrival: &Arrival<'_>, now: Timestamp, listener: &mut dyn Listener) {
+        let Self { scratch, lane, .. } = self;
+        let &Arrival { position, time, received, batch, .. } = arrival;
+        lane.begin(position, Some(time), now, listener);
+        batch.each(scratch, &mut |event| lane.apply(event, time, received, listener));
+        for rejected @ Rejected { reason, .. } in &batch.rejected {
+            lane.reject(&[], reason.class(), rejected, listener);
+        }
+        lane.offsets.decided(position);
     }
 }
 
 impl Lane {
+    /// A record is here, at wall time `arrived`.
+    fn begin(
+        &mut self,
+        position: u64,
+        time: Option<Timestamp>,
+        arrived: Timestamp,
+        listener: &mut dyn Listener,
+    ) {
+        self.restored(position, listener);
+        self.position = position;
+        self.caught_up = false;
+        if let Some(time) = time {
+            self.clock.note(time, arrived);
+        }
+    }
+
+    /// Once the next record is one whose outputs go out, tells what those before it rebuilt.
+    fn restored(&mut self, next: u64, listener: &mut dyn Listener) {
+        if self.is_restoring && next >= self.quiet_before {
+            self.is_restoring = false;
+            let holds = self.holds.version();
+            listener.restored(&self.engine, &self.shard, holds);
+        }
+    }
+
     fn reject(
         &mut self,
-        record: &Record<'_>,
+        payload: &[u8],
         class: &'static str,
         reason: &dyn fmt::Display,
         listener: &mut dyn Listener,
     ) {
         self.rejected += 1;
-        if record.position < self.quiet_before {
+        if self.position < self.quiet_before {
             return;
         }
-        let (shard, position, payload) = (record.shard, record.position, record.payload);
+        let (shard, position) = (&self.shard, self.position);
         listener.rejected(&Rejection { shard, position, class, reason, payload });
+    }
+
+    /// When an event happened at the latest, by its own word.
+    fn claimed_time(&self, event: &AlertEvent<'_>) -> Timestamp {
+        let ended = event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
+        ended.or(event.starts_at).unwrap_or(self.now)
     }
 
     fn apply(
         &mut self,
-        record: &Record<'_>,
-        decoded: &Decoded<'_>,
+        event: &AlertEvent<'_>,
+        time: Timestamp,
         since: Instant,
         listener: &mut dyn Listener,
     ) {
-        if is_own(&decoded.event) {
+        if is_own(event) {
             return listener.ignored_own();
         }
-        let held = self.holds.table().held(decoded.event.labels);
-        let event = &AlertEvent { held, ..decoded.event };
-        // Log time; a recording's own; or, for bare alerts in a file, the alert's latest claim.
-        let claimed = || event.ends_at.filter(|&end| Some(end) > event.starts_at && is_over(event));
-        self.untimed += u64::from(record.time.is_none() && decoded.received_at.is_none());
-        let time = record
-            .time
-            .or(decoded.received_at)
-            .or_else(claimed)
-            .or(event.starts_at)
-            .unwrap_or(self.now);
+        let held = self.holds.table().held(event.labels);
+        let event = &AlertEvent { held, ..*event };
         self.now = self.now.max(time);
         self.advance(time, Some(since), listener);
         self.decisions.clear();
-        self.engine.apply(Seq(record.position), event, time, &mut self.decisions);
+        self.engine.apply(Seq(self.position), event, time, &mut self.decisions);
         self.tell(Some(since), listener);
+        listener.timed(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
 
     fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) {
         let Some(passed) = self.clock.passed(now).filter(|_| self.caught_up) else {
             return;
         };
+        self.restored(self.position + 1, listener);
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= passed) {
             self.advance(passed, None, listener);
         }

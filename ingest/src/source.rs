@@ -1,15 +1,18 @@
 //! Where records come from. A source knows nothing of alerts: it hands out bytes and their place.
 
 pub mod file;
+pub mod http;
 pub mod kafka;
 mod lines;
 pub mod several;
 pub mod stdin;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hypocenter_engine::Timestamp;
+
+use crate::wire::Batch;
 
 /// One input partition, the unit that owns an engine. Files and standard input are shard 0.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -45,6 +48,8 @@ pub enum Input<'a> {
     Assigned(&'a Assignment),
     /// One record.
     Record(Record<'a>),
+    /// One body that was decoded when it was received.
+    Batch(&'a Arrival<'a>),
     /// No record of this shard with a log time before this one is waiting: time may pass.
     CaughtUp(&'a Shard),
     /// The shard goes to somebody else, or is at its end: finish, commit, and let go before the
@@ -66,6 +71,21 @@ pub struct Record<'a> {
     pub time: Option<Timestamp>,
     /// The body.
     pub payload: &'a [u8],
+}
+
+/// One body that was decoded when it was received: its sender has been told what is wrong with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Where it belongs.
+    pub shard: &'a Shard,
+    /// Number of the body, from 1.
+    pub position: u64,
+    /// Log time: when it was accepted.
+    pub time: Timestamp,
+    /// When it was complete, on the monotonic clock: decision latency is counted from here.
+    pub received: Instant,
+    /// Its alerts.
+    pub batch: &'a Batch,
 }
 
 /// What a call of [`Source::poll`] found.
@@ -90,6 +110,15 @@ pub trait Source {
         timeout: Duration,
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<Polled, SourceError>;
+
+    /// Takes nothing in any more, and hands out what has been accepted already: its senders have
+    /// been told that it was taken. Sources that can be read again have nothing to do.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the source cannot go on.
+    fn drain(&mut self, _each: &mut dyn FnMut(Input<'_>)) -> Result<(), SourceError> {
+        Ok(())
+    }
 
     /// Everything before `next` in `shard` has been decided, and every output it caused has been
     /// acknowledged: it need not be read again. Sources without memory ignore this.

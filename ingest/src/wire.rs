@@ -9,6 +9,7 @@
 //! what was wrong. The parser and the walk use no recursion, so nesting costs no stack.
 
 mod alert;
+mod batch;
 mod body;
 mod breach;
 mod date;
@@ -21,12 +22,14 @@ use hypocenter_engine::{AlertEvent, LabelLimits, Timestamp};
 use simd_json::tape::{Node, Tape};
 use simd_json::{Buffers, INPUT_PADDING};
 
+pub use alert::Details;
+pub use batch::{Batch, Scratch};
 pub use body::{BodyError, BodyFault, Place};
 pub use breach::BreachNames;
 pub use fault::{Reason, Rejected};
 pub use shape::Shape;
 
-use alert::Pairs;
+use alert::{Form, Pairs};
 use shape::Content;
 
 /// Largest body from the network, in bytes: 256 alerts of 16 KiB.
@@ -68,6 +71,42 @@ pub struct Decoded<'a> {
     /// The sender's `fingerprint` field, as it stands there. Never trusted: the engine computes
     /// its own from the labels.
     pub fingerprint: Option<&'a str>,
+    /// What is shown and never looked at by the engine.
+    pub details: Details<'a>,
+}
+
+/// Through which door a body comes in. What may be sent there is said by the shape alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Door {
+    /// Files and topics: every shape, recordings too.
+    #[default]
+    Any,
+    /// Alertmanager's API: a list of alerts.
+    Api,
+    /// What Alertmanager sends: its webhook's payload, and records of its event recorder.
+    Webhook,
+}
+
+impl Door {
+    /// What a body is refused with that has another shape.
+    fn admits(self, content: &Content<'_, '_>) -> Result<(), BodyFault> {
+        let shape = content.shape();
+        match self {
+            Self::Any => Ok(()),
+            Self::Api if shape == Some(Shape::Alerts) => Ok(()),
+            Self::Webhook
+                if matches!(shape, Some(Shape::Webhook | Shape::Events | Shape::NotAlerts)) =>
+            {
+                Ok(())
+            }
+            Self::Api => Err(BodyFault::Door(
+                "a list of alerts belongs here; to /webhook goes what Alertmanager's webhook sends",
+            )),
+            Self::Webhook => Err(BodyFault::Door(
+                "what Alertmanager's webhook or event recorder sends belongs here; a list of alerts goes to /api/v2/alerts",
+            )),
+        }
+    }
 }
 
 /// What a body came to.
@@ -90,6 +129,7 @@ pub type Each<'f> = dyn FnMut(Result<Decoded<'_>, Rejected>) + 'f;
 /// Decodes one body after the other, with buffers that are used again.
 pub struct Decoder {
     options: Options,
+    door: Door,
     /// The padded copy of the body, which the parser unescapes in place.
     text: Vec<u8>,
     /// The body inside a recording line.
@@ -105,12 +145,19 @@ impl Decoder {
     pub fn new(options: Options) -> Self {
         Self {
             options,
+            door: Door::Any,
             text: Vec::new(),
             inner: Vec::new(),
             buffers: Buffers::with_max_depth(0, DEPTH_MAX),
             tape: Tape(Vec::new()),
             pairs: Vec::new(),
         }
+    }
+
+    /// A decoder of what comes in through one door only.
+    #[must_use]
+    pub fn at(door: Door, options: Options) -> Self {
+        Self { door, ..Self::new(options) }
     }
 
     /// Decodes `body` and hands each of its alerts to `each`, in order: the event, or why it was
@@ -125,7 +172,7 @@ impl Decoder {
             Err(error) => Err(error),
         };
         if body.len() > KEEP_BYTES_MAX {
-            *self = Self::new(std::mem::take(&mut self.options));
+            *self = Self::at(self.door, std::mem::take(&mut self.options));
         }
         outcome
     }
@@ -160,7 +207,12 @@ impl Decoder {
         let parsed =
             simd_json::fill_tape_padded(&mut self.text, body.len(), &mut self.buffers, &mut tape);
         let outcome = match parsed {
-            Ok(()) => walk(&tape.0, &self.options, received_at, &mut pairs, &mut self.inner, each)
+            Ok(()) => shape::recognise(&tape.0)
+                .and_then(|content| self.door.admits(&content).map(|()| content))
+                .map(|content| {
+                    let to = (&mut pairs, &mut self.inner);
+                    walk(&tape.0, content, &self.options, received_at, to, each)
+                })
                 .map_err(BodyError::whole),
             Err(error) => Err(BodyError::from_json(body, &error, DEPTH_MAX)),
         };
@@ -194,41 +246,46 @@ fn precheck(body: &[u8], max: usize) -> Result<(), BodyError> {
 
 fn walk<'b>(
     nodes: &[Node<'b>],
+    content: Content<'_, 'b>,
     options: &Options,
     received_at: Option<Timestamp>,
-    pairs: &mut Pairs<'b>,
-    inner: &mut Vec<u8>,
+    (pairs, inner): (&mut Pairs<'b>, &mut Vec<u8>),
     each: &mut Each<'_>,
-) -> Result<Pass, BodyFault> {
+) -> Pass {
     let mut summary = Summary { shape: Shape::Alert, accepted: 0, rejected: 0, truncated: 0 };
-    let mut hand_out = |summary: &mut Summary, at| match alert::read(nodes, at, pairs, options) {
-        Ok(decoded) => {
-            summary.accepted += 1;
-            let received_at = decoded.received_at.or(received_at);
-            each(Ok(Decoded { received_at, ..decoded }));
-        }
-        Err(reason) => {
-            let index = summary.accepted + summary.rejected;
-            summary.rejected += 1;
-            each(Err(Rejected { index, reason }));
-        }
-    };
-    match shape::recognise(nodes)? {
-        Content::One => hand_out(&mut summary, 0),
+    let mut hand_out =
+        |summary: &mut Summary, at, form| match alert::read(nodes, at, form, pairs, options) {
+            Ok(decoded) => {
+                summary.accepted += 1;
+                let received_at = decoded.received_at.or(received_at);
+                each(Ok(Decoded { received_at, ..decoded }));
+            }
+            Err(reason) => {
+                let index = summary.accepted + summary.rejected;
+                summary.rejected += 1;
+                each(Err(Rejected { index, reason }));
+            }
+        };
+    match content {
+        Content::One => hand_out(&mut summary, 0, Form::Plain),
         Content::Many { shape, elements, truncated } => {
             (summary.shape, summary.truncated) = (shape, truncated);
             for at in elements.into_iter().flatten() {
-                hand_out(&mut summary, at);
+                hand_out(&mut summary, at, Form::Plain);
             }
         }
-        Content::OtherRecording => summary.shape = Shape::NotAlerts,
+        Content::Events(events) => {
+            summary.shape = Shape::Events;
+            events.alerts(nodes, &mut |at| hand_out(&mut summary, at, Form::Recorded));
+        }
+        Content::NotAlerts => summary.shape = Shape::NotAlerts,
         Content::Recording { body, received_at } => {
             inner.clear();
             inner.extend_from_slice(body.as_bytes());
-            return Ok(Pass::Inner(received_at));
+            return Pass::Inner(received_at);
         }
     }
-    Ok(Pass::Done(summary))
+    Pass::Done(summary)
 }
 
 /// The same allocation, empty, for texts that live elsewhere. (Collecting a mapped vector of the

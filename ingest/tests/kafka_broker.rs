@@ -91,6 +91,7 @@ fn visit(config: &KafkaSourceConfig, commit: Option<u64>) -> (Assignment, Vec<u6
             Input::Assigned(assignment) => assigned = Some(assignment.clone()),
             Input::Record(record) => read.push(record.position),
             Input::CaughtUp(_) => caught_up = true,
+            Input::Batch(_) => panic!("Kafka gives records"),
             Input::Revoked(_) | Input::Lost(_) => panic!("alone in the group"),
         };
         source.poll(Duration::from_millis(20), each).unwrap();
@@ -202,7 +203,7 @@ impl Member {
             }
             Input::Revoked(shard) => revoked.push(shard.clone()),
             Input::Lost(shard) => panic!("lost {shard:?}"),
-            Input::Record(_) | Input::CaughtUp(_) => {}
+            Input::Record(_) | Input::Batch(_) | Input::CaughtUp(_) => {}
         };
         self.source.poll(Duration::from_millis(10), each).unwrap();
         for shard in revoked {

@@ -41,6 +41,7 @@ impl Heard {
                 let payload = record.payload.to_vec();
                 self.records.push((partition, record.position, payload));
             }
+            Input::Batch(_) => panic!("Kafka gives records"),
             Input::CaughtUp(_) => self.caught_up += 1,
             Input::Revoked(shard) => self.revoked.push(shard.partition),
             Input::Lost(shard) => self.lost.push(shard.partition),

@@ -1,17 +1,30 @@
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Instant;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use super::*;
+use crate::http::{DRAIN, Limits, ListenError, Options, Security, Server};
 
-fn started() -> Admin {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Admin::start(any, Metrics::default()).expect("a free port")
+fn start(address: SocketAddr, ready: Readiness) -> Result<Server, ListenError> {
+    let router = metrics(health(Router::default(), ready), Metrics::default());
+    let options = Options {
+        name: "web",
+        addresses: vec![address],
+        router,
+        security: Security::none(),
+        limits: Limits::default(),
+        counters: Arc::default(),
+    };
+    Server::start(options, "--web.listen-address")
+}
+
+fn started() -> Server {
+    start(SocketAddr::from(([127, 0, 0, 1], 0)), Readiness::default()).expect("a free port")
 }
 
 /// One request; status line and headers, then the body.
-fn request(admin: &Admin, method: &str, path: &str, accept: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(admin.address()).expect("listening");
+fn request(admin: &Server, method: &str, path: &str, accept: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(admin.addresses()[0]).expect("listening");
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
@@ -41,19 +54,20 @@ fn metrics_are_served_in_the_form_that_is_asked_for() {
 
 #[test]
 fn readiness_follows_the_daemon() {
-    let admin = started();
+    let ready = Readiness::default();
+    let admin = start(SocketAddr::from(([127, 0, 0, 1], 0)), ready.clone()).expect("a free port");
     let status =
         |method: &str, path: &str| request(&admin, method, path, "*/*").0[9..12].to_owned();
     assert_eq!(status("GET", "/-/healthy"), "200");
     assert_eq!(status("GET", "/-/ready"), "503");
     assert_eq!(status("HEAD", "/-/ready"), "503");
-    admin.readiness().set(true);
+    ready.set(true);
     assert_eq!(status("GET", "/-/ready"), "200");
     assert_eq!(status("HEAD", "/-/healthy"), "200");
     assert_eq!(status("POST", "/-/ready"), "405");
     assert_eq!(status("GET", "/nothing"), "404");
     let (_, page) = request(&admin, "GET", "/", "*/*");
-    for link in ["/metrics", "/-/healthy", "/-/ready"] {
+    for link in ["metrics", "-/healthy", "-/ready"] {
         assert!(page.contains(&format!("href=\"{link}\"")), "{page}");
     }
 }
@@ -61,16 +75,16 @@ fn readiness_follows_the_daemon() {
 #[test]
 fn an_address_in_use_is_a_clear_error() {
     let admin = started();
-    let error = Admin::start(admin.address(), Metrics::default()).expect_err("in use");
+    let error = start(admin.addresses()[0], Readiness::default()).expect_err("in use");
     let text = error.to_string();
-    assert!(text.contains(&admin.address().to_string()), "{text}");
+    assert!(text.contains(&admin.addresses()[0].to_string()), "{text}");
     assert!(text.contains("in use") && text.contains("--web.listen-address"), "{text}");
 }
 
 #[test]
 fn stopping_does_not_wait_for_idle_clients_for_long() {
     let admin = started();
-    let address = admin.address();
+    let address = admin.addresses()[0];
     let mut half = TcpStream::connect(address).expect("listening");
     half.write_all(b"GET /metrics HTTP/1.1\r\n").expect("sent");
     std::thread::sleep(Duration::from_millis(50));

@@ -1,9 +1,10 @@
 //! `check config` and `check topology`, in the manner of promtool.
 
 use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, servers};
 use crate::cli::CheckArgs;
 use crate::config::{Config, Input, Output};
 use crate::file_error::FileError;
@@ -19,6 +20,7 @@ pub fn configs(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
     check_all(args, out, |file| {
         let config = Config::load(file)?;
         let mut text = summary(&config);
+        servers::securities(&config)?;
         if let Some(file) = &config.topology_file {
             let topology = TopologyFile::load(file)?;
             text.push_str(&format!("  topology {}\n{topology}", file.display()));
@@ -75,6 +77,7 @@ fn summary(config: &Config) -> String {
             kafka.group,
             kafka.brokers.join(", ")
         ),
+        Input::Http(http) => format!("input: http on {}", shown(&http.listen_addresses)),
         Input::File { paths } => {
             let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
             format!("input: file {}", names.join(", "))
@@ -98,8 +101,12 @@ fn summary(config: &Config) -> String {
     let rules = config.policy.spec().mapping.0.len();
     line(format!("mapping: {rules} rules"));
     line(format!("policy: hash {:016x}", config.policy.hash()));
-    line(format!("web: http://{}", config.web.listen_address));
+    line(format!("web: {}", shown(&config.web.listen_addresses)));
     text
+}
+
+fn shown(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ fn play(config: &Path, topology: Option<&Path>, files: &[PathBuf]) -> Result<(Si
                     runner.record(&record, clock::wall(), &mut side);
                 }
             }
-            Input::CaughtUp(_) | Input::Revoked(_) | Input::Lost(_) => {}
+            Input::Batch(_) | Input::CaughtUp(_) | Input::Revoked(_) | Input::Lost(_) => {}
         });
         match polled {
             Ok(Polled::End) => break,

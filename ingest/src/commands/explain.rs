@@ -93,7 +93,7 @@ fn from_files(
                     runner.record(&record, clock::wall(), &mut collector);
                 }
             }
-            Input::CaughtUp(_) | Input::Revoked(_) | Input::Lost(_) => {}
+            Input::Batch(_) | Input::CaughtUp(_) | Input::Revoked(_) | Input::Lost(_) => {}
         });
         match polled {
             Ok(Polled::End) => return Ok(collector),

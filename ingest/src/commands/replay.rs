@@ -109,7 +109,7 @@ fn play<W: Write>(
                     runner.record(&record, clock::wall(), player);
                 }
             }
-            Input::CaughtUp(_) | Input::Revoked(_) | Input::Lost(_) => {}
+            Input::Batch(_) | Input::CaughtUp(_) | Input::Revoked(_) | Input::Lost(_) => {}
         });
         bar.set_position(progress.bytes_read());
         match polled {

@@ -7,11 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use hypocenter_engine::{HashSeed, Topology};
+use signal_hook::consts::SIGHUP;
 use tracing::{info, warn};
 
+use super::reload::Reloader;
 use super::replay::decode_options;
-use super::{Exit, Failure, load_config, load_holds, load_topology};
-use crate::admin::Admin;
+use super::servers::Servers;
+use super::{Exit, Failure, load_holds, load_topology};
+use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Input, KafkaInput, OffsetReset, Output};
@@ -29,6 +32,7 @@ use crate::sink::stdout::StdoutSink;
 use crate::sink::webhook::{WebhookOptions, WebhookSink};
 use crate::sink::{Sink, SinkError};
 use crate::source::file::{FileSource, LINE_BYTES_MAX};
+use crate::source::http::{HttpSource, Queue};
 use crate::source::kafka::{FirstStart, KafkaSource, KafkaSourceConfig};
 use crate::source::several::Several;
 use crate::source::stdin::StdinSource;
@@ -39,28 +43,49 @@ use crate::source::{Source, SourceError};
 /// # Errors
 /// [`Failure`] with the exit code.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
-    let mut config = load_config(&args.common)?;
-    if let Some(address) = args.web_listen_address {
-        config.web.listen_address = address;
-    }
+    let config = Reloader::load(args)?;
     logging::init(config.log);
     let stop = stop_on_signals()?;
     let metrics = Metrics::default();
-    let admin = Admin::start(config.web.listen_address, metrics.clone())
-        .map_err(|error| Failure::new(Exit::Runtime, error))?;
-    info!(address = %admin.address(), "serving metrics and health");
-    let ready = admin.readiness();
-    let outcome = setup(&config)
-        .and_then(|setup| serve(&config, setup, &metrics, &stop, &|state| ready.set(state)));
-    admin.stop();
+    let reloader = Reloader::new(args, &metrics);
+    reload_on_signal(&reloader)?;
+    let by_request = Arc::clone(&reloader);
+    let servers = Servers::start(&config, &metrics, Arc::new(move || by_request.reload()))?;
+    let ready = servers.readiness();
+    let outcome = setup(&config).and_then(|setup| {
+        reloader.runs(&config, setup.topology.version());
+        let inlet = Inlet {
+            queue: servers.queue().cloned(),
+            board: Some(servers.board().clone()),
+            ready: &|state| ready.set(state),
+        };
+        serve(&config, setup, &metrics, &stop, &inlet)
+    });
+    servers.stop();
     if outcome.is_ok() {
         info!("exiting gracefully");
     }
     outcome.map(drop)
 }
 
+/// What the servers and the pipeline have to do with each other.
+pub struct Inlet<'a> {
+    /// What is posted to us.
+    pub queue: Option<Queue>,
+    /// Where readers see what is decided.
+    pub board: Option<Board>,
+    /// Hears when the pipeline is ready, and is not.
+    pub ready: &'a dyn Fn(bool),
+}
+
+impl Default for Inlet<'_> {
+    fn default() -> Self {
+        Self { queue: None, board: None, ready: &|_| () }
+    }
+}
+
 /// Reads, decides and writes under a configuration until the input ends or `stop` is set.
-/// Decision latencies are returned, in nanoseconds. `ready` hears when it is, and is not.
+/// Decision latencies are returned, in nanoseconds.
 ///
 /// # Errors
 /// [`Failure`] with the exit code.
@@ -69,16 +94,20 @@ pub fn serve(
     setup: Setup,
     metrics: &Metrics,
     stop: &Arc<AtomicBool>,
-    ready: &dyn Fn(bool),
+    inlet: &Inlet<'_>,
 ) -> Result<Histogram<u64>, Failure> {
     describe(metrics, &setup);
-    let outbox = outbox(config, metrics).map_err(|e| Failure::new(Exit::Unavailable, e))?;
-    let mut source = source(&config.input).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    let mut outbox = outbox(config, metrics).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    if let Some(board) = &inlet.board {
+        outbox = outbox.with_board(board.clone());
+    }
+    let mut source =
+        source(&config.input, inlet).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     let _watch = watch_rules(config, &setup, metrics)?;
-    ready(true);
+    (inlet.ready)(true);
     let mut pipeline = Pipeline::new(setup, outbox, metrics.clone());
     let outcome = pipeline.run(source.as_mut(), stop);
-    ready(false);
+    (inlet.ready)(false);
     let failed = |error| {
         let exit = match error {
             PipelineError::Source(_) => Exit::Unavailable,
@@ -141,13 +170,27 @@ fn describe(metrics: &Metrics, setup: &Setup) {
     });
 }
 
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let stop = Arc::new(AtomicBool::new(false));
-    // There is no reload yet; who asks for one must not end the process by it.
-    let ignored = Arc::new(AtomicBool::new(false));
+/// Reads the configuration again at each SIGHUP, on a thread of its own.
+fn reload_on_signal(reloader: &Arc<Reloader>) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Runtime, format!("signal {SIGHUP}: {error}"));
-    signal_hook::flag::register(SIGHUP, ignored).map_err(failed)?;
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP]).map_err(failed)?;
+    let reloader = Arc::clone(reloader);
+    // Not joined: it waits for signals until the process ends.
+    std::thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                // Told in the log and the metrics.
+                drop(reloader.reload());
+            }
+        })
+        .map_err(failed)?;
+    Ok(())
+}
+
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         let failed = |error| Failure::new(Exit::Runtime, format!("signal {signal}: {error}"));
         // The second of its kind ends the process at once.
@@ -192,7 +235,7 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
     Ok(outbox.with_dead_letters(KafkaSink::new(sink)?, topic.clone()))
 }
 
-fn source(input: &Input) -> Result<Box<dyn Source>, SourceError> {
+fn source(input: &Input, inlet: &Inlet<'_>) -> Result<Box<dyn Source>, SourceError> {
     match input {
         Input::File { paths } if paths.as_slice() == [PathBuf::from("-")] => {
             Ok(Box::new(StdinSource::new(clock::wall, LINE_BYTES_MAX)?))
@@ -200,6 +243,10 @@ fn source(input: &Input) -> Result<Box<dyn Source>, SourceError> {
         Input::File { paths } => {
             let names = paths.iter().map(|path: &PathBuf| name(path)).collect();
             Ok(Box::new(FileSource::open(names)?))
+        }
+        Input::Http(http) => {
+            let new = || Queue::new(http.queue, clock::wall);
+            Ok(Box::new(HttpSource::new(inlet.queue.clone().unwrap_or_else(new))))
         }
         Input::Kafka(kafka) => {
             let mut sources: Vec<Box<dyn Source>> = Vec::new();

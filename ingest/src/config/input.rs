@@ -1,9 +1,12 @@
 //! `input`: where alerts come from.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::web::listen_addresses;
 use crate::redact::Properties;
+use crate::source::http::QueueLimits;
 use crate::yaml::section::{Section, text_of};
 
 /// Where alerts come from.
@@ -11,6 +14,8 @@ use crate::yaml::section::{Section, text_of};
 pub enum Input {
     /// Kafka topics.
     Kafka(KafkaInput),
+    /// What Prometheus and Alertmanager post to us.
+    Http(HttpInput),
     /// Files, read one after the other; `-` is standard input.
     File {
         /// The files.
@@ -23,6 +28,30 @@ impl Default for Input {
         Self::File { paths: vec![PathBuf::from("-")] }
     }
 }
+
+/// A server that alerts are posted to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HttpInput {
+    /// Where it listens.
+    pub listen_addresses: Vec<SocketAddr>,
+    /// TLS and authentication of these addresses; `None`: as `web.config_file` says.
+    pub web_config_file: Option<PathBuf>,
+    /// How much may wait to be decided.
+    pub queue: QueueLimits,
+}
+
+impl Default for HttpInput {
+    fn default() -> Self {
+        Self {
+            listen_addresses: vec![SocketAddr::from(([127, 0, 0, 1], HTTP_PORT))],
+            web_config_file: None,
+            queue: QueueLimits::default(),
+        }
+    }
+}
+
+/// Port that alerts are posted to.
+const HTTP_PORT: u16 = 9095;
 
 /// A Kafka consumer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,19 +110,25 @@ pub enum OffsetReset {
 #[derive(Clone, Copy)]
 enum Type {
     Kafka,
+    Http,
     File,
 }
 
 pub(super) fn read(root: &mut Section<'_, '_>, into: &mut Input) {
     root.section("input", |s| {
         let mut kind = Type::File;
-        let choices = [("kafka", Type::Kafka), ("file", Type::File)];
+        let choices = [("kafka", Type::Kafka), ("http", Type::Http), ("file", Type::File)];
         s.choice("type", &choices, &mut kind);
         match kind {
             Type::Kafka => {
                 let mut kafka = KafkaInput::default();
                 read_kafka(s, &mut kafka);
                 *into = Input::Kafka(kafka);
+            }
+            Type::Http => {
+                let mut http = HttpInput::default();
+                read_http(s, &mut http);
+                *into = Input::Http(http);
             }
             Type::File => {
                 let mut paths = vec!["-".to_owned()];
@@ -109,6 +144,15 @@ pub(super) fn read(root: &mut Section<'_, '_>, into: &mut Input) {
             }
         }
     });
+}
+
+fn read_http(s: &mut Section<'_, '_>, http: &mut HttpInput) {
+    listen_addresses(s, &mut http.listen_addresses);
+    let mut file = None;
+    s.optional("web_config_file", &mut file);
+    http.web_config_file = file.map(PathBuf::from);
+    s.whole("queue_bodies_max", 1..=10_000_000, &mut http.queue.bodies_max);
+    s.whole("queue_bytes_max", 1 << 20..=1 << 40, &mut http.queue.bytes_max);
 }
 
 fn read_kafka(s: &mut Section<'_, '_>, kafka: &mut KafkaInput) {

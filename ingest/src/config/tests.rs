@@ -14,17 +14,28 @@ fn problems(text: &str) -> String {
     problems.iter().map(|p| format!("{p}\n")).collect()
 }
 
-/// The examples in the reference manual: lines that begin with `#` and no space.
-fn examples() -> String {
-    DEFAULT_YML
+/// The examples in the reference manual: lines that begin with `#` and no space; each top-level
+/// key begins another one.
+fn examples() -> Vec<String> {
+    let lines = DEFAULT_YML
         .lines()
         .map(|line| match line.strip_prefix('#') {
             Some(rest) if !rest.starts_with(' ') || rest.starts_with("  ") => rest,
             _ => "",
         })
         .map(|line| if line.contains("hypocenter check config") { "" } else { line })
-        .map(|line| format!("{line}\n"))
-        .collect()
+        .map(|line| format!("{line}\n"));
+    let mut examples: Vec<String> = Vec::new();
+    for (number, line) in lines.enumerate() {
+        if line.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            // So that mistakes are shown at their line.
+            examples.push("\n".repeat(number));
+        }
+        if let Some(last) = examples.last_mut() {
+            last.push_str(&line);
+        }
+    }
+    examples
 }
 
 #[test]
@@ -42,11 +53,18 @@ fn the_manual_holds_exactly_the_defaults() {
 fn the_manual_names_every_key() {
     let (manual, example) = (Reader::default(), Reader::default());
     Config::default().read(DEFAULT_YML, &manual).expect("readable");
-    let config = Config::default().read(&examples(), &example).expect("readable");
+    let mut inputs = Vec::new();
+    for text in examples() {
+        let config = Config::default().read(&text, &example).expect("readable");
+        inputs.push(config.input);
+    }
     assert_eq!(example.problem_count(), 0, "{:?}", example.into_problems());
-    let Input::Kafka(kafka) = &config.input else {
-        panic!("the example input is Kafka: {:?}", config.input);
-    };
+    assert!(inputs.contains(&Input::Http(HttpInput::default())), "{inputs:?}");
+    let kafka = inputs.iter().find_map(|input| match input {
+        Input::Kafka(kafka) => Some(kafka),
+        _ => None,
+    });
+    let kafka = kafka.expect("an example with Kafka");
     let brokers = kafka.brokers.clone();
     let default = KafkaInput { brokers, ..KafkaInput::default() };
     assert_eq!(*kafka, default);
@@ -129,7 +147,7 @@ web: {listen_address: ':1234'}
     assert_eq!(spec.kinds.classify("ErrorNow", None).name(), "other");
     assert_eq!(spec.times.settle_for.as_secs_f64(), 90.0);
     assert_eq!(config.accept.labels.count_max, 10);
-    assert_eq!(config.web.listen_address.to_string(), "[::]:1234");
+    assert_eq!(config.web.listen_addresses, [([0u16; 8], 1234).into()]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::{ByLabel, ShardSnapshot};
 use super::{ClientCounters, Samples, SinkCounters, Value, Values, process};
+use crate::intake::IntakeCounters;
 
 /// One metric.
 #[derive(Debug)]
@@ -108,6 +109,36 @@ pub const DEFINITIONS: &[Definition] = &[
         |v| by_shard(v, |s| Some(Value::Int(s.committed)))),
     metric("hypocenter_source_log_timestamp_seconds", Gauge, &["input", "partition"], "Log time of the last record read, in seconds since 1970.",
         |v| by_shard(v, |s| s.log_time.map(Value::Float))),
+    metric("hypocenter_alerts_received_total", Counter, &["status"], "Alerts accepted over HTTP.",
+        |v| by_intake(v, |c| c.alerts().to_vec())),
+    metric("hypocenter_alerts_truncated_total", Counter, &[], "Alerts that an Alertmanager left out of its webhook: its max_alerts is set.",
+        |v| one(v.intake.as_ref().map(|(c, _)| Value::Int(c.truncated())))),
+    metric("hypocenter_http_bodies_refused_total", Counter, &["reason"], "Bodies posted to us and refused as a whole.",
+        |v| by_intake(v, |c| c.refusals())),
+    metric("hypocenter_http_queue_bodies", Gauge, &[], "Bodies accepted over HTTP and not yet decided.",
+        |v| one(v.intake.as_ref().map(|(_, q)| Value::Int(q.size().0)))),
+    metric("hypocenter_http_queue_bytes", Gauge, &[], "Bytes of these.",
+        |v| one(v.intake.as_ref().map(|(_, q)| Value::Int(q.size().1)))),
+    metric("hypocenter_http_queue_capacity_bodies", Gauge, &[], "Bodies that may wait; one more is answered by 503.",
+        |v| one(v.intake.as_ref().map(|(_, q)| Value::Int(q.limits().bodies_max as u64)))),
+    metric("hypocenter_http_queue_capacity_bytes", Gauge, &[], "Bytes that may wait.",
+        |v| one(v.intake.as_ref().map(|(_, q)| Value::Int(q.limits().bytes_max as u64)))),
+    metric("hypocenter_http_request_duration_seconds", Histogram, &["handler", "method", "code"], "From the header of a request to its answer, for each request.",
+        |v| v.http.requests().into_iter().map(|((handler, method, code), latency)| {
+            (vec![handler.to_owned(), method.to_owned(), code.to_string()], Value::Latency(latency))
+        }).collect()),
+    metric("hypocenter_http_connections", Gauge, &[], "Connections that are open.",
+        |v| int(v.http.connections())),
+    metric("hypocenter_http_connections_closed_total", Counter, &["reason"], "Connections that were closed on the client.",
+        |v| by_word(v.http.closings())),
+    metric("hypocenter_readable_bytes", Gauge, &["what"], "Memory of what can be read over HTTP, about.",
+        |v| by_readable(v, |(bytes, _)| bytes)),
+    metric("hypocenter_readable_left_out_total", Counter, &["what"], "Incidents and posted alerts that cannot be read, for the memory for them is used up.",
+        |v| by_readable(v, |(_, left_out)| left_out)),
+    metric("hypocenter_config_last_reload_successful", Gauge, &[], "Whether the configuration was good, and in force, when it was last read.",
+        |v| one(v.reload.map(|r| Value::Int(r.was_good.into())))),
+    metric("hypocenter_config_last_reload_success_timestamp_seconds", Gauge, &[], "When it last was, in seconds since 1970.",
+        |v| one(v.reload.map(|r| Value::Int(r.good_at)))),
     metric("process_start_time_seconds", Gauge, &[], "When the process started, in seconds since 1970.",
         |v| int(v.info.started)),
     metric("process_cpu_seconds_total", Counter, &[], "CPU time used by this process.",
@@ -133,6 +164,21 @@ fn labelled(labels: &[&str], value: u64) -> Samples {
 
 fn by_label(counters: &ByLabel) -> Samples {
     counters.iter().map(|(label, count)| (vec![label.to_owned()], Value::Int(count))).collect()
+}
+
+fn by_word(counters: Vec<(&'static str, u64)>) -> Samples {
+    counters.into_iter().map(|(word, n)| (vec![word.to_owned()], Value::Int(n))).collect()
+}
+
+fn by_intake(values: &Values, read: fn(&IntakeCounters) -> Vec<(&'static str, u64)>) -> Samples {
+    values.intake.as_ref().map(|(c, _)| by_word(read(c))).unwrap_or_default()
+}
+
+fn by_readable(values: &Values, read: fn((u64, u64)) -> u64) -> Samples {
+    let named = ["incidents", "alerts"].into_iter().zip(values.readable);
+    named
+        .filter_map(|(what, size)| Some((vec![what.to_owned()], Value::Int(read(size?)))))
+        .collect()
 }
 
 fn by_sink(values: &Values, of: fn(&SinkCounters) -> &AtomicU64) -> Samples {

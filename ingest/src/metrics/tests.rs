@@ -3,6 +3,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::source::http::QueueLimits;
 
 fn filled() -> Metrics {
     let metrics = Metrics::default();
@@ -21,6 +22,15 @@ fn filled() -> Metrics {
     });
     assert!(metrics.publish(&snapshot));
     SinkCounters::count(&metrics.sink("webhook").sent);
+    let queue = Queue::new(QueueLimits::default(), crate::clock::wall);
+    drop(metrics.intake(&queue));
+    metrics.reloaded(true);
+    let retain_for = hypocenter_engine::Span::from_secs(1);
+    let limits = crate::board::BoardLimits { bytes_max: 1, changes_max: 1, retain_for };
+    let book = Book::new(&[], retain_for, 1);
+    metrics.readable(&Board::new(limits, 1), Some(&book));
+    let (get, ok) = (hyper::Method::GET, hyper::StatusCode::OK);
+    metrics.http().request("/metrics", &get, ok, std::time::Duration::from_millis(1));
     let client = metrics.client("alertmanager", "http://am-0:9093");
     ClientCounters::count(&client.requests);
     client.note_success(Timestamp::from_millis(1_500));

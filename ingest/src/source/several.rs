@@ -46,6 +46,10 @@ impl Source for Several {
         })
     }
 
+    fn drain(&mut self, each: &mut dyn FnMut(Input<'_>)) -> Result<(), SourceError> {
+        self.sources.iter_mut().try_for_each(|source| source.drain(each))
+    }
+
     fn commit(&mut self, shard: &Shard, next: u64) {
         // Each source knows its own shards and ignores the others'.
         self.sources.iter_mut().for_each(|source| source.commit(shard, next));

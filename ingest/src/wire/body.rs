@@ -68,9 +68,13 @@ pub enum BodyFault {
     /// Good JSON, but no shape that is known.
     #[error(
         "the body is {0}; expected an Alertmanager webhook (an object with `alerts`), an array of \
-         alerts, or one alert (an object with `labels`)"
+         alerts, one alert (an object with `labels`), or a record of Alertmanager's event recorder \
+         (an object with `data`)"
     )]
     Shape(&'static str),
+    /// A known shape at the wrong door.
+    #[error("{0}")]
+    Door(&'static str),
 }
 
 impl BodyError {
@@ -133,7 +137,7 @@ impl BodyError {
             BodyFault::ByteOrderMark | BodyFault::Utf8 => "encoding",
             BodyFault::TooDeep { .. } => "too_deep",
             BodyFault::Incomplete | BodyFault::Trailing | BodyFault::Json(_) => "json",
-            BodyFault::Shape(_) => "shape",
+            BodyFault::Shape(_) | BodyFault::Door(_) => "shape",
         }
     }
 }

@@ -58,6 +58,7 @@ fn drain(source: &mut dyn Source) -> Vec<String> {
                         record.time.map_or(String::new(), |at| format!("@{}", at.as_nanos()));
                     format!("{}{time} {}", record.position, body.get(..12).unwrap_or(&body))
                 }
+                Input::Batch(_) => panic!("files give records"),
                 Input::CaughtUp(_) => "caught up".to_owned(),
                 Input::Revoked(_) => "revoked".to_owned(),
                 Input::Lost(_) => "lost".to_owned(),

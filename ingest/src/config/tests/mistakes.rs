@@ -68,7 +68,7 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     ("mapping:\n  rules:\n    - {match_any: [a], to: x}\n", "mapping.rules[0]: has no name"),
     ("mapping:\n  rules:\n    - {name: a, match_any: [a], to: '${b'}\n", "is not closed"),
     ("mapping:\n  rules:\n    - {name: a, match_any: [a], too: x}\n", "did you mean \"to\"?"),
-    ("input:\n  type: rabbit\n", "2:9: input.type: is rabbit, must be one of kafka, file"),
+    ("input:\n  type: rabbit\n", "2:9: input.type: is rabbit, must be one of kafka, http, file"),
     ("input:\n  type: kafka\n", "input.brokers: is missing; name at least one broker"),
     ("input:\n  type: kafka\n  brokers: []\n", "3:12: input.brokers: is empty"),
     (

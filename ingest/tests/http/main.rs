@@ -1,0 +1,9 @@
+//! The HTTP server from outside: what senders, readers and attackers get.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod api;
+mod common;
+mod limits;
+mod openapi;
+mod probes;
+mod security;
