@@ -36,6 +36,7 @@ neighbours:
   rules:
     urls: ['http://u:{CANARY}@127.0.0.1:9']
     http_config: {{basic_auth: {{username: u, password_file: secret}}}}
+feedback: {{file: feedback.jsonl, token_file: secret}}
 "
     )
 }
@@ -62,7 +63,7 @@ fn observe(config: &str, failures: &[&str]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("hypocenter.yml");
     fs::write(&file, config).unwrap();
-    fs::write(dir.path().join("secret"), CANARY).unwrap();
+    fs::write(dir.path().join("secret"), CANARY.repeat(3)).unwrap();
     let hypocenter = || Command::new(env!("CARGO_BIN_EXE_hypocenter"));
     let check = hypocenter().args(["check", "config"]).arg(&file).output().unwrap();
     let mut seen = check.stdout;
