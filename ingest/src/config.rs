@@ -28,8 +28,8 @@ pub use output::{KafkaOutput, Output, WebhookOutput};
 pub use web::{Web, parse_listen_address};
 
 use crate::file_error::FileError;
+use crate::yaml::Problem;
 use crate::yaml::reader::Reader;
-use crate::yaml::{Problem, parse};
 
 /// The reference manual: every key with its default.
 pub const DEFAULT_YML: &str = include_str!("../default.yml");
@@ -189,12 +189,7 @@ impl Config {
     }
 
     fn read(mut self, text: &str, reader: &Reader) -> Option<Self> {
-        let mut problems = Vec::new();
-        let node = parse(text, &mut problems);
-        for problem in problems {
-            reader.problem(problem.at, &problem.path, problem.what);
-        }
-        let node = node?;
+        let node = reader.parse(text)?;
         let config = &mut self;
         let mut spec = config.policy.spec().clone();
         reader.section(&node, "", |root| {

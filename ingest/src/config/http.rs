@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::file_error::FileError;
 use crate::http_client::address::Network;
 use crate::redact::{Secret, host_of};
+use crate::yaml::Problem;
 use crate::yaml::reader::Reader;
 use crate::yaml::section::Section;
-use crate::yaml::{Problem, parse};
 
 /// Largest file, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -109,13 +109,9 @@ impl HttpConfig {
         let failed = |problems| FileError::new(file, problems);
         let text = crate::text_file::read(file, FILE_BYTES_MAX)
             .map_err(|what| failed(vec![Problem::new(None, "", what)]))?;
-        let (mut config, reader, mut problems) = (Self::default(), Reader::default(), Vec::new());
-        let node = parse(&text, &mut problems);
-        for problem in problems {
-            reader.problem(problem.at, &problem.path, problem.what);
-        }
-        if let Some(node) = &node {
-            reader.section(node, "", |s| read_keys(s, &mut config));
+        let (mut config, reader) = (Self::default(), Reader::default());
+        if let Some(node) = reader.parse(&text) {
+            reader.section(&node, "", |s| read_keys(s, &mut config));
         }
         if reader.has_problem("") {
             return Err(failed(reader.into_problems()));

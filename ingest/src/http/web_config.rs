@@ -7,9 +7,9 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 
 use crate::file_error::FileError;
+use crate::yaml::Problem;
 use crate::yaml::reader::Reader;
 use crate::yaml::section::{Section, text_of};
-use crate::yaml::{Problem, parse};
 
 /// Largest file, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -129,13 +129,8 @@ impl WebConfig {
 
     fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let reader = Reader::default();
-        let mut problems = Vec::new();
-        let node = parse(text, &mut problems);
-        for problem in problems {
-            reader.problem(problem.at, &problem.path, problem.what);
-        }
         let mut config = Self::default();
-        if let Some(node) = node {
+        if let Some(node) = reader.parse(text) {
             reader.section(&node, "", |root| {
                 if let Some(node) = root.take("tls_server_config") {
                     reader.section(node, "tls_server_config", |s| config.tls = tls(s));

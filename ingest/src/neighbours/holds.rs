@@ -14,9 +14,9 @@ use hypocenter_engine::{Labels, Span};
 
 use crate::duration;
 use crate::file_error::FileError;
+use crate::yaml::Problem;
 use crate::yaml::reader::Reader;
 use crate::yaml::section::{Section, text_of};
-use crate::yaml::{Problem, parse};
 
 /// Most rules of a table; an organisation with 50,000 alerting rules has other worries.
 pub const RULES_MAX: usize = 50_000;
@@ -151,13 +151,8 @@ fn line(rule: &Hold) -> String {
 
 fn read(text: &str) -> Result<Vec<Hold>, Vec<Problem>> {
     let reader = Reader::default();
-    let mut problems = Vec::new();
-    let node = parse(text, &mut problems);
-    for problem in problems {
-        reader.problem(problem.at, &problem.path, problem.what);
-    }
     let mut rules = Vec::new();
-    if let Some(node) = node {
+    if let Some(node) = reader.parse(text) {
         reader.section(&node, "", |root| {
             let found = root.list("rules", |reader, node, path| {
                 reader.section(node, path, |s| rules.extend(read_rule(s)));

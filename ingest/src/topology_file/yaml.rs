@@ -5,17 +5,13 @@ use std::borrow::Cow;
 use super::Parts;
 use crate::yaml::reader::Reader;
 use crate::yaml::section::text_of;
-use crate::yaml::{Node, Problem, Value, parse};
+use crate::yaml::{Node, Problem, Value};
 
 pub(super) fn read(text: &str) -> Result<Parts<'static>, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let Some(root) = parse(text, &mut problems) else {
-        return Err(problems);
-    };
     let reader = Reader::default();
-    for problem in problems {
-        reader.problem(problem.at, &problem.path, problem.what);
-    }
+    let Some(root) = reader.parse(text) else {
+        return Err(reader.into_problems());
+    };
     let mut parts = Parts::default();
     reader.section(&root, "", |s| {
         let mut version = 1;

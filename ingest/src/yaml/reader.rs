@@ -21,6 +21,16 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The tree of a YAML text, if it has one; what is wrong with it is collected.
+    pub fn parse(&self, text: &str) -> Option<Node> {
+        let mut problems = Vec::new();
+        let node = super::parse(text, &mut problems);
+        for problem in problems {
+            self.problem(problem.at, &problem.path, problem.what);
+        }
+        node
+    }
+
     /// Reads the keys of a section; those that `read` does not ask for are errors. Nothing at all
     /// is an empty section.
     pub fn section(&self, node: &Node, path: &str, read: impl FnOnce(&mut Section<'_, '_>)) {
