@@ -8,7 +8,7 @@ use std::hash::Hash;
 
 use crate::limits::{BEGINNINGS_MAX, DEPENDENTS_MAX, HABITS_MAX, PARTS_MAX};
 use crate::model::Entity;
-use crate::score::{Score, ln};
+use crate::score::{Score, ln, ln_factorial};
 use crate::table::{HashSeed, Map};
 use crate::time::{Span, Timestamp};
 use crate::topology::Node;
@@ -166,10 +166,8 @@ pub(crate) fn coincidence(alerting: usize, dependents: usize, chance: f64) -> f6
     let (k, n) = (alerting as f64, dependents.max(alerting) as f64);
     // A fault reaches an unknown share q of the dependents, every share as likely as another:
     // the integral of q^k (1-q)^(n-k) over q, which is 1 / ((n+1) C(n,k)).
-    let mut fault = -ln(n + 1.0);
-    for at in 0..alerting {
-        fault += ln(at as f64 + 1.0) - ln(n - at as f64);
-    }
+    let ways = ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k);
+    let fault = -ln(n + 1.0) - ways;
     let chance = chance.clamp(1e-9, 1.0 - 1e-9);
     fault + ln(chance) - k * ln(chance) - (n - k) * ln(1.0 - chance)
 }

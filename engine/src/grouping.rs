@@ -1,7 +1,7 @@
 //! Which incident an alert belongs to: the one whose best root explains it better than a root of
 //! its own would.
 
-use crate::background::Surroundings;
+use crate::background::{Surroundings, coincidence};
 use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, IncidentKey};
 use crate::incidents::Incidents;
@@ -12,6 +12,9 @@ use crate::policy::Grouping;
 use crate::score::{Score, ln, power};
 use crate::symbol::Symbol;
 use crate::time::{Span, Timestamp};
+
+/// From so many direct dependents on it matters how many of them are silent.
+const CROWD: usize = 16;
 
 /// An incident that could take an alert.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +91,8 @@ impl Matches {
                 if let Some(root) = incident.hypotheses.get(link.root) {
                     let behind = root.likelihood - incident.hypotheses.best_likelihood();
                     let near = found.near.max(lateness(model, incident, root, new, found.late));
-                    found.consider(Some(link.root), behind + link.weight - alone, near);
+                    let fit = behind + link.weight - alone + crowd(model, incident, root, new);
+                    found.consider(Some(link.root), fit, near);
                 }
             }
         }
@@ -202,6 +206,28 @@ fn lateness(
         }
         _ => Score::WORST,
     }
+}
+
+/// Less for a root with more direct dependents than a walk is long, as far as no more of them
+/// alert than do everywhere: those that are silent speak against it.
+fn crowd(
+    model: Model<'_>,
+    incident: &Incident,
+    root: &Hypothesis,
+    new: &Newcomer<'_>,
+) -> Score {
+    let dependents = model.dependents(root.entity).len();
+    let is_crowd = dependents > CROWD && root.entity != new.seen.subject.entity;
+    let Some(around) = new.around.filter(|_| is_crowd) else {
+        return Score::ZERO;
+    };
+    let chance = around.chance(incident.alerting, model.policy.spec.grouping.coincidence_window);
+    let mut odds = coincidence(root.sums.complaining as usize + 1, dependents, chance);
+    if incident.symptom(root.entity).is_some_and(|symptom| symptom.is_alerting()) {
+        // That it has a fault is no supposition then.
+        odds -= ln(chance);
+    }
+    Score::from_f64(odds).min(Score::ZERO)
 }
 
 /// The share of a root's direct dependents that its fault reaches, as far as is known.

@@ -46,8 +46,17 @@ impl Engine {
         Some(self.background.surroundings(at, size, (onset, self.now), span))
     }
 
-    /// Notes that an entity began to alert, and makes one incident of those that coincide.
-    pub(super) fn note_beginning(
+    /// Notes that an entity began to alert.
+    pub(super) fn note_beginning(&mut self, tenant: Symbol, entity: Entity, onset: Timestamp) {
+        if let Some(node) = entity.node() {
+            let (part, _) = self.world.topology.part(node);
+            self.background.note(self.tenant(tenant), part, onset, self.now);
+        }
+    }
+
+    /// Makes one incident of those that coincide with an alert under one root, before the alert
+    /// is placed: then it finds that incident.
+    pub(super) fn gather_coincidences(
         &mut self,
         tenant: Symbol,
         seen: &Observation,
@@ -55,16 +64,12 @@ impl Engine {
         out: &mut Decisions,
     ) {
         let entity = seen.subject.entity;
-        let Some(node) = entity.node() else { return };
+        // Its own trouble says nothing of what it depends on.
+        let Some(node) = entity.node().filter(|_| !seen.subject.kind.is_cause()) else { return };
         let (part, size) = self.world.topology.part(node);
         let name = self.tenant(tenant);
-        self.background.note(name, part, onset, self.now);
-        if seen.subject.kind.is_cause() {
-            // Its own trouble says nothing of what it depends on.
-            return;
-        }
         let span = self.world.policy.spec.grouping.coincidence_window;
-        let began = self.background.began((name, part), onset, span);
+        let began = self.background.began((name, part), onset, span) + 1;
         for at in 0..self.world.topology.dependencies(node).len() {
             let root = self.world.topology.dependencies(node)[at];
             let dependents = self.world.topology.dependents(root).len();

@@ -135,6 +135,7 @@ impl Engine {
         let onset = self.onset(alert.starts_at).minus(alert.held);
         let (tenant, episode, hash) = (alert.tenant, alert.episode(), alert.hash);
         let home = self.home(key, onset);
+        self.gather_coincidences(tenant, seen, onset, out);
         self.link(seen);
         self.around = self.surroundings(tenant, seen.subject.entity, onset);
         let habit_weight = self.world.policy.spec.grouping.habit_weight;
@@ -334,7 +335,7 @@ impl Engine {
         self.note_turnover(key);
         self.choose(key, cause, out);
         if began {
-            self.note_beginning(tenant, seen, onset, out);
+            self.note_beginning(tenant, seen.subject.entity, onset);
         }
     }
 
