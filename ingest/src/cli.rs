@@ -55,6 +55,15 @@ pub enum Command {
     /// Compare what two configurations make of the same recording
     #[command(after_long_help = DETAILS)]
     Diff(DiffArgs),
+    /// Say that an incident's candidate is the root cause
+    #[command(after_long_help = DETAILS)]
+    Confirm(JudgeArgs),
+    /// Say that an incident's candidate is not the root cause
+    #[command(after_long_help = DETAILS)]
+    Reject(JudgeArgs),
+    /// What engineers say of candidates
+    #[command(subcommand)]
+    Feedback(FeedbackCommand),
     /// Show a small outage from first alert to resolved incident
     Demo(DemoArgs),
     /// Print the JSON Schema of what is written
@@ -199,6 +208,62 @@ impl DiffArgs {
             more_incidents: self.max_more_incidents,
         }
     }
+}
+
+/// Arguments of `confirm` and `reject`.
+#[derive(Args, Clone, Debug)]
+pub struct JudgeArgs {
+    /// The incident's id
+    #[arg(value_name = "INCIDENT")]
+    pub incident: String,
+    /// The entity that was the root cause
+    #[arg(value_name = "ENTITY")]
+    pub entity: Option<String>,
+    /// Whose verdict it is; the latest of each person counts [default: $USER]
+    #[arg(long, value_name = "NAME")]
+    pub who: Option<String>,
+    /// Anything else to say
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Two verdicts with the same key are one [default: a new one]
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// The daemon, such as http://localhost:9096
+    #[arg(long, value_name = "URL", conflicts_with = "file", required_unless_present = "file")]
+    pub url: Option<String>,
+    /// The file with the daemon's token
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub token_file: Option<PathBuf>,
+    /// How to reach the daemon: a file with what `http_config` of an output has
+    #[arg(long = "http.config.file", value_name = "FILE", requires = "url")]
+    pub http_config_file: Option<PathBuf>,
+    /// The log itself, for when no daemon takes verdicts by HTTP
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// What engineers say of candidates.
+#[derive(Subcommand, Clone, Debug)]
+pub enum FeedbackCommand {
+    /// Precision, error budget and burn rate from a log
+    Report(ReportArgs),
+}
+
+/// Arguments of `feedback report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// Files of a log, the oldest first
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Least share of judged candidates that is to be confirmed
+    #[arg(long, value_name = "SHARE", default_value_t = 0.8)]
+    pub objective: f64,
+    /// Over this long, up to the last verdict
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = crate::duration::parse)]
+    pub window: Duration,
+    /// What is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// Arguments of `demo`.

@@ -4,10 +4,12 @@ pub mod check;
 pub mod demo;
 pub mod diff;
 pub mod explain;
+pub mod feedback;
 pub mod reload;
 pub mod replay;
 pub mod run;
 pub mod servers;
+pub mod verdicts;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -15,8 +17,9 @@ use std::path::Path;
 
 use hypocenter_engine::Topology;
 
-use crate::cli::{CheckCommand, Command, CommonArgs, LogArgs, SchemaCommand};
+use crate::cli::{CheckCommand, Command, CommonArgs, FeedbackCommand, LogArgs, SchemaCommand};
 use crate::config::{Config, Log, RulesWatch};
+use crate::feedback::Verdict;
 use crate::file_error::FileError;
 use crate::neighbours::{HoldTable, Holds};
 use crate::topology_file::TopologyFile;
@@ -77,6 +80,9 @@ pub fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(args),
         Command::Diff(args) => diff::diff(args),
+        Command::Confirm(args) => feedback::judge(args, Verdict::Confirm),
+        Command::Reject(args) => feedback::judge(args, Verdict::Reject),
+        Command::Feedback(FeedbackCommand::Report(args)) => feedback::report(args),
         Command::Explain(args) => explain::explain(args),
         Command::Demo(args) => demo::demo(args),
         Command::Schema(SchemaCommand::Incident) => print(&crate::record::schema()),

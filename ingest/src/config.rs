@@ -5,6 +5,7 @@
 //! that.
 
 mod alertmanager;
+mod feedback;
 mod http;
 mod input;
 mod neighbours;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use hypocenter_engine::{LabelLimits, Policy};
 
 pub use alertmanager::{AlertmanagerOutput, Pattern};
+pub use feedback::{Feedback, FeedbackTopic};
 pub use http::{Authorization, ClientTls, Credential, HttpConfig, ProxyUrl, TlsVersion};
 pub use input::{HttpInput, Input, KafkaInput, OffsetReset};
 pub use neighbours::{Neighbours, Resync, RulesWatch};
@@ -54,6 +56,8 @@ pub struct Config {
     pub neighbours: Neighbours,
     /// HTTP: metrics, health, what can be read.
     pub web: Web,
+    /// Verdicts of engineers.
+    pub feedback: Feedback,
     /// Logging.
     pub log: Log,
 }
@@ -145,6 +149,7 @@ impl Default for Config {
             annotations: Annotations::default(),
             neighbours: Neighbours::default(),
             web: Web::default(),
+            feedback: Feedback::default(),
             log: Log::default(),
         }
     }
@@ -207,6 +212,7 @@ impl Config {
                 s.text("threshold", &mut config.annotations.threshold);
             });
             root.section("web", |s| web::read(s, &mut config.web));
+            root.section("feedback", |s| feedback::read(s, &mut config.feedback));
             root.section("log", |s| {
                 s.choice("level", &LogLevel::CHOICES, &mut config.log.level);
                 s.choice("format", &LogFormat::CHOICES, &mut config.log.format);
@@ -220,6 +226,8 @@ impl Config {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         self.topology_file.iter_mut().for_each(join);
         self.neighbours.resolve(directory);
+        self.feedback.file.iter_mut().for_each(join);
+        self.feedback.token_file.iter_mut().for_each(join);
         self.web.config_file.iter_mut().for_each(join);
         match &mut self.input {
             Input::File { paths } => {

@@ -25,12 +25,18 @@ pub(crate) struct Properties<'a> {
     pub(crate) given: &'a BTreeMap<String, String>,
 }
 
+/// Who the broker is must be proved, by an authority and by its name. Fixed for every client.
+const VERIFIED: [(&str, &str); 2] = [
+    ("enable.ssl.certificate.verification", "true"),
+    ("ssl.endpoint.identification.algorithm", "https"),
+];
+
 impl Properties<'_> {
     /// The client's configuration, or every conflict at once.
     pub(crate) fn merge(&self) -> Result<ClientConfig, String> {
         let mut wrong = Vec::new();
         for (key, value) in self.given {
-            let ours = self.fixed.iter().find(|(name, _)| name == key);
+            let ours = self.fixed.iter().chain(&VERIFIED).find(|(name, _)| name == key);
             if let Some((_, ours)) = ours.filter(|(_, ours)| value != ours) {
                 wrong.push(format!("{key} is {value:?}, but must be {ours:?}: remove it"));
             }
@@ -43,7 +49,7 @@ impl Properties<'_> {
         }
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Info);
-        for (key, value) in self.defaults.iter().chain(self.fixed) {
+        for (key, value) in self.defaults.iter().chain(self.fixed).chain(&VERIFIED) {
             config.set(*key, *value);
         }
         for (key, value) in self.given {

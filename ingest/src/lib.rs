@@ -12,6 +12,7 @@ pub mod config;
 pub mod diff;
 pub mod duration;
 pub mod explain;
+pub mod feedback;
 pub mod file_error;
 pub mod http;
 pub mod http_client;

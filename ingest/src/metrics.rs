@@ -27,6 +27,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::board::Board;
 use crate::book::Book;
+use crate::clock;
+use crate::feedback::{Feedback, Standing};
 use crate::http::HttpCounters;
 use crate::intake::IntakeCounters;
 use crate::source::http::Queue;
@@ -98,6 +100,7 @@ struct Shared {
     reload: Mutex<Option<Reloaded>>,
     readable: Mutex<(Option<Board>, Option<Arc<Book>>)>,
     clients: Mutex<Clients>,
+    feedback: Mutex<Option<Arc<Feedback>>>,
 }
 
 /// How the configuration was last read.
@@ -123,6 +126,7 @@ struct Values {
     /// What readers can see of incidents and of posted alerts: bytes, and how many are left out.
     readable: [Option<(u64, u64)>; 2],
     clients: Clients,
+    feedback: Option<Standing>,
 }
 
 /// Text form of metrics.
@@ -207,9 +211,14 @@ impl Metrics {
     pub fn reloaded(&self, good: bool) {
         let mut reload = locked(&self.shared.reload);
         let before = reload.unwrap_or_default();
-        let now = crate::clock::wall().as_millis() / 1_000;
+        let now = clock::wall().as_millis() / 1_000;
         let good_at = if good { u64::try_from(now).unwrap_or_default() } else { before.good_at };
         *reload = Some(Reloaded { was_good: good, good_at });
+    }
+
+    /// Shows also what engineers say of candidates.
+    pub fn watch_feedback(&self, feedback: Arc<Feedback>) {
+        *locked(&self.shared.feedback) = Some(feedback);
     }
 
     /// Counters for a sink of this name. A second one of the same name gets a number: two equal
@@ -268,6 +277,7 @@ struct Reader(Arc<Shared>);
 
 impl Collector for Reader {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let feedback = locked(&self.0.feedback).clone();
         let values = Values {
             snapshot: locked(&self.0.snapshot).clone(),
             info: locked(&self.0.info).clone(),
@@ -280,6 +290,7 @@ impl Collector for Reader {
                 [board.as_ref().map(Board::size), book.as_ref().map(|book| book.size())]
             },
             clients: locked(&self.0.clients).clone(),
+            feedback: feedback.map(|feedback| feedback.standing(clock::wall())),
         };
         for definition in DEFINITIONS {
             let samples = (definition.read)(&values);

@@ -156,39 +156,6 @@ impl Outbox {
         }
     }
 
-    /// Makes the record of a version and hands it to some of the sinks.
-    fn tell(
-        &mut self,
-        engine: &Engine,
-        version: &Version<'_>,
-        board: Option<&Board>,
-        each: &mut dyn FnMut(&mut dyn Sink, &Outgoing<'_>) -> Result<(), SinkError>,
-    ) {
-        let Some(view) = engine.incident(version.incident) else {
-            return;
-        };
-        let record = IncidentRecord::new(engine, &view, version.shard).with_rules(version.holds);
-        self.body.clear();
-        if let Err(error) = serde_json::to_writer(&mut self.body, &record) {
-            unreachable!("a record is JSON: {error}");
-        }
-        let outgoing = Outgoing {
-            incident: &record.incident,
-            version: record.version,
-            body: &self.body,
-            headers: &headers(&record, version),
-            cause: Cause { shard: version.shard.clone(), position: version.position },
-        };
-        for sink in &mut self.sinks {
-            if let Err(error) = each(sink.as_mut(), &outgoing) {
-                self.failure.get_or_insert(error);
-            }
-        }
-        if let Some(board) = board {
-            board.published(version.incident, &record, version.shard, &self.body);
-        }
-    }
-
     fn fail(&mut self, error: SinkError) {
         self.failure.get_or_insert(error);
     }
@@ -203,22 +170,32 @@ impl Listener for Outbox {
     }
 
     fn published(&mut self, engine: &Engine, version: &Version<'_>) {
-        let mut sent = std::mem::take(&mut self.sent);
-        let board = self.board.clone();
-        self.tell(engine, version, board.as_ref(), &mut |sink, record| {
-            sink.send(record)?;
-            sent.push(record.cause.clone());
-            Ok(())
-        });
-        self.sent = sent;
-    }
-
-    fn rebuilt(&mut self, engine: &Engine, version: &Version<'_>) {
-        if self.sinks.iter().any(|sink| sink.wants_state()) {
-            self.tell(engine, version, None, &mut |sink, record| match sink.wants_state() {
-                true => sink.restore(record),
-                false => Ok(()),
-            });
+        let Some(view) = engine.incident(version.incident) else {
+            return;
+        };
+        let record = IncidentRecord::new(engine, &view, version.shard).with_rules(version.holds);
+        self.body.clear();
+        if let Err(error) = serde_json::to_writer(&mut self.body, &record) {
+            unreachable!("a record is JSON: {error}");
+        }
+        let cause = Cause { shard: version.shard.clone(), position: version.position };
+        let outgoing = Outgoing {
+            incident: &record.incident,
+            version: record.version,
+            body: &self.body,
+            headers: &headers(&record, version),
+            cause: cause.clone(),
+        };
+        for sink in &mut self.sinks {
+            match sink.send(&outgoing) {
+                Ok(()) => self.sent.push(cause.clone()),
+                Err(error) => {
+                    self.failure.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(board) = &self.board {
+            board.published(version.incident, &record, version.shard, &self.body);
         }
     }
 
@@ -227,13 +204,21 @@ impl Listener for Outbox {
     }
 
     fn restored(&mut self, engine: &Engine, shard: &Shard, holds: Option<u64>) {
-        let Some(board) = &self.board else { return };
         for view in engine.incidents() {
-            view.members().for_each(|member| board.restored(view.id(), member.alert.fingerprint));
             let record = IncidentRecord::new(engine, &view, shard).with_rules(holds);
-            match serde_json::to_vec(&record) {
-                Ok(body) => board.published(view.id(), &record, shard, &body),
+            let body = match serde_json::to_vec(&record) {
+                Ok(body) => body,
                 Err(error) => unreachable!("a record is JSON: {error}"),
+            };
+            if let Some(board) = &self.board {
+                let members = view.members();
+                members.for_each(|member| board.restored(view.id(), member.alert.fingerprint));
+                board.published(view.id(), &record, shard, &body);
+            }
+            for sink in &mut self.sinks {
+                if let Err(error) = sink.restore(shard, &body) {
+                    self.failure.get_or_insert(error);
+                }
             }
         }
     }

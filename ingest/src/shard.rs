@@ -32,9 +32,6 @@ pub trait Listener {
     /// from the engine now. `holds` is the version of the table of durations.
     fn restored(&mut self, _engine: &Engine, _shard: &Shard, _holds: Option<u64>) {}
 
-    /// A version that went out before a restart has been decided again.
-    fn rebuilt(&mut self, _engine: &Engine, _version: &Version<'_>) {}
-
     /// An event is about an alert that a Hypocenter made: it is left out, lest incidents be made of
     /// incidents.
     fn ignored_own(&mut self) {}
@@ -351,19 +348,16 @@ impl Lane {
                 listener.stepped(&Stepped { now: self.engine.now(), weighed: &weighed });
             }
         }
+        if is_quiet {
+            return;
+        }
         for decision in self.decisions.as_slice() {
-            if !is_quiet {
-                listener.decided(decision);
-            }
+            listener.decided(decision);
             if let &Decision::Published { incident, version } = decision {
                 let (shard, position) = (&self.shard, self.position);
                 let holds = self.holds.version();
                 let version = Version { incident, version, shard, position, since, holds };
-                if is_quiet {
-                    listener.rebuilt(&self.engine, &version);
-                } else {
-                    listener.published(&self.engine, &version);
-                }
+                listener.published(&self.engine, &version);
             }
         }
     }

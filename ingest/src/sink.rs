@@ -52,17 +52,12 @@ pub trait Sink {
     /// Waits at most `timeout` until everything sent has been delivered. Whether it has.
     fn flush(&mut self, timeout: Duration) -> bool;
 
-    /// Whether it keeps the state of incidents elsewhere, and must be told of it after a restart.
-    fn wants_state(&self) -> bool {
-        false
-    }
-
-    /// A version that went out before a restart, found again while state is rebuilt. It is not
-    /// to be acknowledged.
+    /// The record of an incident as it was rebuilt after a restart. It went out before, and is not
+    /// to be acknowledged; it is for sinks that keep the state of incidents elsewhere.
     ///
     /// # Errors
     /// [`SinkError`] when the sink cannot go on at all.
-    fn restore(&mut self, _record: &Outgoing<'_>) -> Result<(), SinkError> {
+    fn restore(&mut self, _shard: &Shard, _body: &[u8]) -> Result<(), SinkError> {
         Ok(())
     }
 

@@ -5,7 +5,15 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use hypocenter::kafka_mock::EmbeddedCluster;
+use hypocenter::replay::Player;
+use hypocenter::shard::ShardRunner;
+use hypocenter::source::{Record, Shard};
+use hypocenter_engine::Timestamp;
 use serde_json::Value;
+
+#[expect(dead_code, reason = "each test binary uses a part of it")]
+mod common;
 
 const INCIDENT: &str = "inc-1m80z734x39nx31t";
 
@@ -137,4 +145,70 @@ fn labels_cannot_command_the_terminal_and_the_shard_names_the_incident() {
     assert!(out.chars().all(|c| c == '\n' || !c.is_control()), "{out:?}");
     let (code, _, _) = hypocenter(&["explain", id, "--from", file, "--shard", "alerts/3"]);
     assert_eq!(code, 3, "another shard gives another id");
+}
+
+/// The ids of the incidents that records of one partition lead to.
+fn ids(shard: &Shard, records: &[(Timestamp, String)]) -> Vec<String> {
+    let mut runner = ShardRunner::new(&common::setup(0), shard.clone(), 0);
+    let mut out = Vec::new();
+    let mut player = Player::new(&mut out);
+    for ((time, payload), position) in records.iter().zip(0..) {
+        let record = Record { shard, position, time: Some(*time), payload: payload.as_bytes() };
+        runner.record(&record, Timestamp::MIN, &mut player);
+    }
+    player.finish().unwrap();
+    drop(player);
+    let records = String::from_utf8(out).unwrap();
+    let id = |line| {
+        serde_json::from_str::<Value>(line).unwrap()["incident"].as_str().unwrap().to_owned()
+    };
+    records.lines().map(id).collect()
+}
+
+#[test]
+fn a_topic_is_read_without_the_group_and_each_partition_by_itself() {
+    let cluster = EmbeddedCluster::start(&[("alerts", 2)]).unwrap();
+    let record = |n: i64, service: &str| {
+        let at = Timestamp::from_millis(1_790_000_000_000 + n * 1_000);
+        let alert = format!(
+            r#"{{"labels":{{"alertname":"Latency","service":"{service}"}},"annotations":{{}},"startsAt":"2026-09-21T14:13:{:02}Z"}}"#,
+            20 + n
+        );
+        (at, alert)
+    };
+    let first = vec![record(0, "cart"), record(1, "checkout")];
+    let second = vec![record(2, "postgres")];
+    cluster.produce_recorded("alerts", 0, first.clone()).unwrap();
+    cluster.produce_recorded("alerts", 1, second.clone()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("c.yml");
+    let brokers = cluster.bootstrap_servers().unwrap();
+    let topology = common::fixtures().join("recordings/topology.json");
+    let text = format!(
+        "input: {{type: kafka, brokers: [\"{brokers}\"], topics: [alerts]}}\n\
+         topology: {{file: {:?}}}\n",
+        topology.canonicalize().unwrap()
+    );
+    fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    for (partition, records) in [(0, &first), (1, &second)] {
+        let shard = Shard { input: "alerts".to_owned(), partition };
+        let id = ids(&shard, records).remove(0);
+        // Twice: nothing is committed, so the second reads it all again.
+        for _ in 0..2 {
+            let args = ["explain", &id, "--config.file", config, "--format", "json"];
+            let (code, out, err) = hypocenter(&[&args[..], &["--from", "kafka"]].concat());
+            assert_eq!(code, 0, "{err}");
+            let found: Value = serde_json::from_str(&out).unwrap();
+            assert_eq!(found["record"]["provenance"]["partition"], partition);
+            assert_eq!(found["alerts"].as_array().unwrap().len(), records.len());
+            let step = &found["alerts"][0]["steps"][0];
+            assert_eq!(step["input"], format!("alerts/{partition}"));
+        }
+    }
+    // All of it is older than a minute.
+    let args = ["explain", INCIDENT, "--config.file", config, "--since", "1m", "--from", "kafka"];
+    let (code, _, err) = hypocenter(&args);
+    assert_eq!(code, 3);
+    assert!(err.contains("among the 0 of this input"), "{err}");
 }

@@ -17,7 +17,7 @@ use crate::tune::space::{Point, Space};
 /// Most points of one search.
 const EVALUATIONS: usize = 2000;
 /// Least gain for which a parameter is moved.
-const GAIN_MIN: f64 = 0.001;
+const GAIN_MIN: f64 = 0.003;
 /// Threads.
 const JOBS: usize = 2;
 
@@ -64,6 +64,10 @@ pub struct SearchArgs {
     /// Least gain in the objective for which a parameter is moved.
     #[arg(long, value_name = "GAIN", default_value_t = GAIN_MIN)]
     pub gain_min: f64,
+    /// Lets a point be worse than the start on a system that it is picked with, as long as it gains
+    /// on all together. Without it, none that it is picked with may lose.
+    #[arg(long)]
+    pub may_harm: bool,
     /// Seed of all chance.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -90,6 +94,8 @@ pub enum Way {
 /// # Errors
 /// When data or policy cannot be read, or the output cannot be written.
 pub fn tune(args: &TuneArgs) -> Result<String> {
+    // A long search may see the tree change under it.
+    let commit = report::commit();
     let data = args.data.read()?;
     let text = policy_text(args.policy.as_deref())?;
     let config = config(args.policy.as_deref())?;
@@ -108,7 +114,7 @@ pub fn tune(args: &TuneArgs) -> Result<String> {
     } else {
         let found = search.find(&mut measure, &data)?;
         parts.push(found.table(&measure, &search.objective));
-        let policy = found.file(&measure, &about(search, &data, &measure));
+        let policy = found.file(&measure, &about(search, &data, &measure, commit));
         if let Some(path) = &args.output {
             write(path, &policy)?;
         } else {
@@ -136,8 +142,8 @@ impl SearchArgs {
             }
             Way::Coordinate | Way::Sensitivity => Method::Coordinate,
         };
-        let Self { evaluations, gain_min, seed, .. } = *self;
-        let bounds = Bounds { evaluations, gain_min, seed };
+        let Self { evaluations, gain_min, seed, may_harm, .. } = *self;
+        let bounds = Bounds { evaluations, gain_min, seed, may_harm };
         measure.measure(&[Point::default()])?;
         report::find(measure, data, &method, &self.objective, bounds)
     }
@@ -153,6 +159,7 @@ impl Default for SearchArgs {
             objective: Objective::default(),
             evaluations: EVALUATIONS,
             gain_min: GAIN_MIN,
+            may_harm: false,
             seed: 1,
             jobs: JOBS,
         }
@@ -163,20 +170,26 @@ impl fmt::Display for SearchArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, objective, seed, gain_min, .. } = self;
         let method = method.to_possible_value().map_or(String::new(), |m| m.get_name().to_owned());
+        let harm = if self.may_harm { "may be harmed" } else { "must not be harmed" };
         write!(
             f,
             "Objective: weighted mean of {objective}. Search: {method}, seed {seed}, least gain \
-             {gain_min}."
+             {gain_min}, single systems {harm}."
         )
     }
 }
 
 /// Where a policy comes from.
-fn about(search: &SearchArgs, data: &Data, measure: &Measure<'_>) -> Vec<(&'static str, String)> {
+fn about(
+    search: &SearchArgs,
+    data: &Data,
+    measure: &Measure<'_>,
+    commit: String,
+) -> Vec<(&'static str, String)> {
     let command: Vec<String> = std::env::args().skip(1).collect();
     vec![
         ("command", format!("hypocenter-bench {}", command.join(" "))),
-        ("commit", report::commit()),
+        ("working tree", commit),
         ("engine", env!("CARGO_PKG_VERSION").to_owned()),
         ("data", data.hash.clone()),
         ("objective", search.objective.to_string()),

@@ -7,17 +7,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::search::Train;
 use crate::score::data::{Data, Storm};
 use crate::score::evaluation::{Evaluation, Headline};
 use crate::score::grouping;
 
 /// What is left out, and what is looked at.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Fold {
     /// The system left out; `several systems` for storms of more than one.
     pub left_out: String,
-    /// Names of the sets and storms to pick parameters with.
-    pub train: BTreeSet<String>,
+    /// The sets and storms to pick parameters with.
+    pub train: Train,
     /// Names of the sets and storms to judge with.
     pub test: BTreeSet<String>,
 }
@@ -26,6 +27,7 @@ pub struct Fold {
 #[must_use]
 pub fn folds(data: &Data) -> Vec<Fold> {
     let systems = Systems::of(data);
+    let train = |wanted: &dyn Fn(&BTreeSet<String>) -> bool| systems.train(wanted);
     let all: BTreeSet<&String> = systems.of.values().flatten().collect();
     if all.len() < 2 {
         return Vec::new();
@@ -37,17 +39,23 @@ pub fn folds(data: &Data) -> Vec<Fold> {
         .into_iter()
         .map(|system| Fold {
             left_out: system.clone(),
-            train: names(&|of| !of.contains(system)),
+            train: train(&|of| !of.contains(system)),
             test: names(&|of| of.len() == 1 && of.contains(system)),
         })
         .collect();
     folds.push(Fold {
         left_out: "several systems".to_owned(),
-        train: names(&|of| of.len() == 1),
+        train: train(&|of| of.len() == 1),
         test: names(&|of| of.len() > 1),
     });
-    folds.retain(|fold| !fold.train.is_empty() && !fold.test.is_empty());
+    folds.retain(|fold| !fold.train.all.is_empty() && !fold.test.is_empty());
     folds
+}
+
+/// All data, to pick parameters with.
+#[must_use]
+pub fn all(data: &Data) -> Train {
+    Systems::of(data).train(&|_| true)
 }
 
 /// The figures of all data, each set and storm taken from the fold that left it out.
@@ -71,6 +79,19 @@ struct Systems {
 }
 
 impl Systems {
+    /// The sets and storms whose systems are `wanted`, together and by system.
+    fn train(&self, wanted: &dyn Fn(&BTreeSet<String>) -> bool) -> Train {
+        let chosen = || self.of.iter().filter(|(_, of)| wanted(of));
+        let mut by_system: BTreeMap<&BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
+        for (name, of) in chosen() {
+            by_system.entry(of).or_default().insert(name.clone());
+        }
+        Train {
+            all: chosen().map(|(name, _)| name.clone()).collect(),
+            by_system: by_system.into_values().collect(),
+        }
+    }
+
     fn of(data: &Data) -> Self {
         let names: Vec<&str> = data.sets.iter().map(|set| set.name.as_str()).collect();
         let system = |name: &str| {
@@ -132,14 +153,16 @@ mod tests {
         let names: Vec<&str> = folds.iter().map(|fold| fold.left_out.as_str()).collect();
         assert_eq!(names, ["shop", "train", "several systems"]);
         let set = |names: &[&str]| names.iter().map(|&n| n.to_owned()).collect::<BTreeSet<_>>();
-        assert_eq!(folds[0].train, set(&["train", "t-1"]));
+        assert_eq!(folds[0].train.all, set(&["train", "t-1"]));
         assert_eq!(folds[0].test, set(&["shop", "shop_stale", "s-1"]));
-        assert_eq!(folds[2].train, set(&["shop", "shop_stale", "train", "s-1", "t-1"]));
+        assert_eq!(folds[0].train.by_system, [set(&["train", "t-1"])]);
+        assert_eq!(folds[2].train.by_system.len(), 2);
+        assert_eq!(folds[2].train.all, set(&["shop", "shop_stale", "train", "s-1", "t-1"]));
         assert_eq!(folds[2].test, set(&["m-1"]));
     }
 
     #[test]
     fn one_system_cannot_be_left_out() {
-        assert_eq!(folds(&data(&["shop", "shop_stale"], &[])), []);
+        assert!(folds(&data(&["shop", "shop_stale"], &[])).is_empty());
     }
 }

@@ -1,11 +1,10 @@
 //! What was found, as Markdown and as a policy file.
 
-use std::collections::BTreeSet;
 use std::process::Command;
 
 use anyhow::Result;
 
-use super::folds::{Fold, assemble, folds};
+use super::folds::{Fold, all, assemble, folds};
 use super::measure::Measure;
 use super::objective::Objective;
 use super::search::{Bounds, Method, best};
@@ -41,9 +40,7 @@ pub fn find(
     objective: &Objective,
     bounds: Bounds,
 ) -> Result<Found> {
-    let sets = data.sets.iter().map(|set| set.name.clone());
-    let all: BTreeSet<String> = sets.chain(data.storms.iter().map(|s| s.name.clone())).collect();
-    let point = best(measure, method, objective, &all, bounds)?;
+    let point = best(measure, method, objective, &all(data), bounds)?;
     let figures = |measure: &Measure<'_>, point: &Point| {
         measure.get(point).cloned().unwrap_or_else(|| unreachable!("a point that was picked"))
     };
@@ -192,8 +189,8 @@ const RUNS: usize = 5;
 /// Accuracy against latency: the points that no other one beats in both.
 ///
 /// Latency is the mean from record to decisions over all events of all storms, decoding included,
-/// the least of five runs, all on one thread of this process: it compares policies on this machine
-/// and is no promise.
+/// the least of five rounds over all points, on one thread of this process: it compares policies on
+/// this machine and is no promise.
 ///
 /// # Errors
 /// When the data cannot be read.
@@ -207,11 +204,16 @@ pub fn front(measure: &Measure<'_>, data: &Data, objective: &Objective) -> Resul
     let rest = ranked.iter().skip(COSTED / 2).step_by(step).cloned();
     let mut chosen: Vec<(f64, Point)> =
         ranked.iter().take(COSTED / 2).cloned().chain(rest).collect();
+    chosen.retain(|(_, point)| !point.0.is_empty());
     chosen.extend(value(&Point::default()).map(|value| (value, Point::default())));
-    let mut costed: Vec<(f64, f64, Point)> = Vec::new();
-    for (value, point) in chosen {
-        if let Some(config) = measure.space.config(&point) {
-            costed.push((value, cost(&Hypocenter::new(config), data)?, point));
+    let mut costed: Vec<(f64, f64, Point)> =
+        chosen.into_iter().map(|(value, point)| (value, f64::INFINITY, point)).collect();
+    // Round by round, so that a machine that is busy for a while is so for all.
+    for _ in 0..RUNS {
+        for (_, least, point) in &mut costed {
+            if let Some(config) = measure.space.config(point) {
+                *least = least.min(cost(&Hypocenter::new(config), data)?);
+            }
         }
     }
     costed.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -231,17 +233,13 @@ pub fn front(measure: &Measure<'_>, data: &Data, objective: &Objective) -> Resul
 
 /// Mean nanoseconds for each event of the storms.
 fn cost(subject: &Hypocenter, data: &Data) -> Result<f64> {
-    let mut least = f64::INFINITY;
-    for _ in 0..RUNS {
-        let (mut nanos, mut events) = (0, 0);
-        for storm in &data.storms {
-            let spent = subject.spend(storm)?;
-            nanos += spent.0;
-            events += spent.1;
-        }
-        least = least.min(nanos as f64 / f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
+    let (mut nanos, mut events) = (0, 0);
+    for storm in &data.storms {
+        let spent = subject.spend(storm)?;
+        nanos += spent.0;
+        events += spent.1;
     }
-    Ok(least)
+    Ok(nanos as f64 / events.max(1) as f64)
 }
 
 /// The commit of the working tree, marked when it differs from it; `unknown` without git.

@@ -30,9 +30,44 @@ pub struct Bounds {
     pub gain_min: f64,
     /// Seed of all chance.
     pub seed: u64,
+    /// Whether a point may be worse than the start on a system that it is picked with, as long as
+    /// it gains on all together.
+    pub may_harm: bool,
 }
 
-/// The best point for the sets and storms in `train`.
+/// What a point is picked with.
+#[derive(Clone, Debug)]
+pub struct Train {
+    /// Names of sets and storms.
+    pub all: BTreeSet<String>,
+    /// The same by system.
+    pub by_system: Vec<BTreeSet<String>>,
+}
+
+impl Train {
+    /// The value of a point, unless it harms a system more than the start does.
+    fn value(
+        &self,
+        evaluation: &Evaluation,
+        start: &Evaluation,
+        objective: &Objective,
+        may_harm: bool,
+    ) -> f64 {
+        let on = |evaluation: &Evaluation, names: &BTreeSet<String>| {
+            objective.of(&evaluation.headline_of(|name| names.contains(name)))
+        };
+        let harms = |names: &BTreeSet<String>| on(evaluation, names) < on(start, names) - ROUNDING;
+        if !may_harm && self.by_system.iter().any(harms) {
+            return f64::NEG_INFINITY;
+        }
+        on(evaluation, &self.all)
+    }
+}
+
+/// Sums of figures differ by this much, and mean the same.
+const ROUNDING: f64 = 1e-9;
+
+/// The best point for `train`.
 ///
 /// # Errors
 /// When the data cannot be read, or the start has no figures on it.
@@ -40,12 +75,14 @@ pub fn best(
     measure: &mut Measure<'_>,
     method: &Method,
     objective: &Objective,
-    train: &BTreeSet<String>,
+    train: &Train,
     bounds: Bounds,
 ) -> Result<Point> {
-    let value = |evaluation: &Evaluation| {
-        objective.of(&evaluation.headline_of(|name| train.contains(name)))
-    };
+    let start = Point::default();
+    measure.measure(std::slice::from_ref(&start))?;
+    let start = measure.get(&start).cloned().context("the policy to start from is not valid")?;
+    let value =
+        |evaluation: &Evaluation| train.value(evaluation, &start, objective, bounds.may_harm);
     let space = measure.space;
     let list = match method {
         Method::Coordinate => return coordinate(measure, &value, bounds),

@@ -17,9 +17,18 @@ const SEARCHED: [&str; 4] = ["grouping.", "ranking.", "times.", "kinds.weights."
 const POLICY: [&str; 8] =
     ["labels", "mapping", "kinds", "grouping", "ranking", "times", "limits", "annotations"];
 
-/// Parameters that no figure depends on: what confidence is, and not who is first.
-const WITHOUT_EFFECT: [&str; 3] =
-    ["ranking.temperature", "ranking.none_score", "ranking.low_confidence"];
+/// Parameters that are no matter of accuracy: what confidence is, and not who is first; how long
+/// things are remembered, and when they are told. What figures gain by them is an artefact.
+const NOT_ACCURACY: [&str; 8] = [
+    "ranking.temperature",
+    "ranking.none_score",
+    "ranking.low_confidence",
+    "times.resolve_timeout",
+    "times.lateness",
+    "times.settle_for",
+    "times.quiet_for",
+    "times.retain_for",
+];
 
 /// A number or duration of the configuration.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -67,7 +76,7 @@ impl Space {
         let is_wanted = |path: &str| {
             let named = wanted.iter().any(|one| path.starts_with(one.as_str()));
             let searched = SEARCHED.iter().any(|section| path.starts_with(section));
-            searched && (named || wanted.is_empty() && !WITHOUT_EFFECT.contains(&path))
+            searched && (named || wanted.is_empty() && !NOT_ACCURACY.contains(&path))
         };
         let mut parameters = Vec::new();
         for (path, default) in manual.leaves() {

@@ -29,7 +29,7 @@ impl Tree {
 
     fn of(node: &Node) -> Self {
         match &node.value {
-            Value::Map(entries) => {
+            Value::Map(entries) if !entries.is_empty() => {
                 Self::Section(entries.iter().map(|e| (e.key.clone(), Self::of(&e.node))).collect())
             }
             _ => Self::Leaf(flow(node)),

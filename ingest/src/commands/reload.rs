@@ -83,6 +83,7 @@ impl Reloader {
             ("annotations", running.annotations != found.annotations),
             ("neighbours", running.neighbours != found.neighbours),
             ("web", running.web != found.web),
+            ("feedback", running.feedback != found.feedback),
             ("log", running.log != found.log),
         ];
         let names = changed.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name);

@@ -13,11 +13,11 @@ use tracing::{info, warn};
 use super::reload::Reloader;
 use super::replay::decode_options;
 use super::servers::Servers;
-use super::{Exit, Failure, load_holds, load_topology};
+use super::{Exit, Failure, load_holds, load_topology, verdicts};
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, Input, KafkaInput, OffsetReset, Output};
+use crate::config::{Config, Input, KafkaInput, OffsetReset, Output, Web};
 use crate::logging;
 use crate::metrics::{Info, Metrics};
 use crate::neighbours::Holds;
@@ -50,7 +50,11 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let reloader = Reloader::new(args, &metrics);
     reload_on_signal(&reloader)?;
     let by_request = Arc::clone(&reloader);
-    let servers = Servers::start(&config, &metrics, Arc::new(move || by_request.reload()))?;
+    let feedback = verdicts::open(&config.feedback, &metrics)?;
+    let _reader = verdicts::read_topic(&config.feedback, feedback.as_ref())?;
+    let guarded = verdicts::guard(&config.feedback, feedback)?;
+    let reload = Arc::new(move || by_request.reload());
+    let servers = Servers::start(&config, &metrics, reload, guarded)?;
     let ready = servers.readiness();
     let outcome = setup(&config).and_then(|setup| {
         reloader.runs(&config, setup.topology.version());
@@ -214,7 +218,9 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
             }
             Output::Alertmanager(output) => {
                 let tenant = config.policy.spec().labels.tenant.as_deref();
-                Box::new(AlertmanagerSink::start(output, tenant, metrics)?)
+                let mut output = output.clone();
+                output.incident_url = output.incident_url.or_else(|| incident_url(&config.web));
+                Box::new(AlertmanagerSink::start(&output, tenant, metrics)?)
             }
             Output::Kafka(kafka) => {
                 let mut sink = KafkaSinkConfig::new(&kafka.brokers.join(","), &kafka.topic);
@@ -233,6 +239,12 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
     let mut sink = KafkaSinkConfig::new(&input.brokers.join(","), topic);
     sink.properties.extend(input.properties.clone());
     Ok(outbox.with_dead_letters(KafkaSink::new(sink)?, topic.clone()))
+}
+
+/// The page of an incident as the API has it, where it is said how people reach that.
+fn incident_url(web: &Web) -> Option<String> {
+    let base = web.external_url.as_deref()?.trim_end_matches('/');
+    Some(format!("{base}/api/v1/incidents/{{incident}}"))
 }
 
 fn source(input: &Input, inlet: &Inlet<'_>) -> Result<Box<dyn Source>, SourceError> {
@@ -283,4 +295,18 @@ pub(super) fn kafka_config(kafka: &KafkaInput, topic: &str) -> KafkaSourceConfig
         config.properties.insert("group.instance.id".to_owned(), id);
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn incidents_are_linked_where_people_reach_us() {
+        let web =
+            |url: Option<&str>| Web { external_url: url.map(str::to_owned), ..Web::default() };
+        assert_eq!(incident_url(&web(None)), None);
+        let link = incident_url(&web(Some("https://h.example/hypo/")));
+        assert_eq!(link.as_deref(), Some("https://h.example/hypo/api/v1/incidents/{incident}"));
+    }
 }

@@ -17,6 +17,7 @@ use crate::book::Book;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Input, Web};
+use crate::feedback::http::Guarded;
 use crate::file_error::FileError;
 use crate::http::{Limits, Options, Router, Security, Server};
 use crate::intake::Intake;
@@ -109,11 +110,17 @@ fn check_open(
 }
 
 impl Servers {
-    /// Starts to listen. Not ready until [`Readiness::set`] says so; what is posted waits.
+    /// Starts to listen. Not ready until [`Readiness::set`] says so; what is posted waits. Verdicts
+    /// are taken if there is a log for them.
     ///
     /// # Errors
     /// That a web configuration is invalid, or an address cannot be had.
-    pub fn start(config: &Config, metrics: &Metrics, reload: Reload) -> Result<Self, Failure> {
+    pub fn start(
+        config: &Config,
+        metrics: &Metrics,
+        reload: Reload,
+        feedback: Option<Guarded>,
+    ) -> Result<Self, Failure> {
         let Securities { web: security, intake: intake_security } = securities(config)?;
         let ready = Readiness::default();
         let board = board(config);
@@ -122,6 +129,9 @@ impl Servers {
         let base = || admin::health(Router::below(&config.web.prefix()), ready.clone());
         let router = admin::reload(admin::metrics(base(), metrics.clone()), reload);
         let mut router = Incidents::new(board.clone(), turns.clone()).routes(router);
+        if let Some(feedback) = feedback {
+            router = feedback.routes(router);
+        }
         let (mut queue, mut apart, mut resync) = (None, None, None);
         if let Input::Http(http) = &config.input {
             let places = Queue::new(http.queue, clock::wall);

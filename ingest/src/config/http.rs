@@ -4,9 +4,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::file_error::FileError;
 use crate::http_client::address::Network;
 use crate::redact::{Secret, host_of};
+use crate::yaml::reader::Reader;
 use crate::yaml::section::Section;
+use crate::yaml::{Problem, parse};
+
+/// Largest file, in bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// How an HTTP client shows who it is and whom it trusts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -95,6 +101,29 @@ impl fmt::Debug for ProxyUrl {
 }
 
 impl HttpConfig {
+    /// Reads and checks a file of its own. Relative paths in it are taken from its directory.
+    ///
+    /// # Errors
+    /// That it cannot be read, or everything that is wrong in it.
+    pub fn load(file: &Path) -> Result<Self, FileError> {
+        let failed = |problems| FileError::new(file, problems);
+        let text = crate::text_file::read(file, FILE_BYTES_MAX)
+            .map_err(|what| failed(vec![Problem::new(None, "", what)]))?;
+        let (mut config, reader, mut problems) = (Self::default(), Reader::default(), Vec::new());
+        let node = parse(&text, &mut problems);
+        for problem in problems {
+            reader.problem(problem.at, &problem.path, problem.what);
+        }
+        if let Some(node) = &node {
+            reader.section(node, "", |s| read_keys(s, &mut config));
+        }
+        if reader.has_problem("") {
+            return Err(failed(reader.into_problems()));
+        }
+        config.resolve(file.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
     /// The files that hold something secret.
     pub fn secret_files(&self) -> impl Iterator<Item = &Path> {
         let file = |credential| match credential {
@@ -130,45 +159,45 @@ impl HttpConfig {
 }
 
 pub(super) fn read(parent: &mut Section<'_, '_>, into: &mut HttpConfig) {
-    parent.section("http_config", |s| {
-        let basic = read_basic(s);
-        let token = read_token(s);
-        into.authorization = match (basic, token) {
-            (Some(_), Some(_)) => {
-                s.problem("authorization", "is given beside basic_auth; keep one of them");
-                Authorization::None
-            }
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => Authorization::None,
-        };
-        s.section("tls_config", |s| read_tls(s, &mut into.tls));
-        let mut proxy = None;
-        s.optional("proxy_url", &mut proxy);
-        if let Some(url) = proxy {
-            let uri = url.parse::<ureq::http::Uri>().ok();
-            if uri.is_some_and(|u| u.scheme_str() == Some("http") && u.host().is_some()) {
-                into.proxy_url = Some(ProxyUrl(url));
-            } else {
-                // Not shown: it may carry a password.
-                let what = "must be an http URL with a host, such as http://proxy:3128; other \
-                            kinds of proxies are not spoken to";
-                s.problem("proxy_url", what);
-            }
+    parent.section("http_config", |s| read_keys(s, into));
+}
+
+fn read_keys(s: &mut Section<'_, '_>, into: &mut HttpConfig) {
+    let basic = read_basic(s);
+    let token = read_token(s);
+    into.authorization = match (basic, token) {
+        (Some(_), Some(_)) => {
+            s.problem("authorization", "is given beside basic_auth; keep one of them");
+            Authorization::None
         }
-        const FLAGS: [(&str, bool); 2] = [("true", true), ("false", false)];
-        s.choice("follow_redirects", &FLAGS, &mut into.follow_redirects);
-        read_headers(s, &mut into.headers);
-        let mut networks = Vec::new();
-        s.texts("allow_addresses", &mut networks);
-        for (at, text) in networks.iter().enumerate() {
-            match text.parse() {
-                Ok(network) => into.allow_addresses.push(network),
-                Err(what) => {
-                    s.problem(&format!("allow_addresses[{at}]"), format!("is {text}, {what}"))
-                }
-            }
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => Authorization::None,
+    };
+    s.section("tls_config", |s| read_tls(s, &mut into.tls));
+    let mut proxy = None;
+    s.optional("proxy_url", &mut proxy);
+    if let Some(url) = proxy {
+        let uri = url.parse::<ureq::http::Uri>().ok();
+        if uri.is_some_and(|u| u.scheme_str() == Some("http") && u.host().is_some()) {
+            into.proxy_url = Some(ProxyUrl(url));
+        } else {
+            // Not shown: it may carry a password.
+            let what = "must be an http URL with a host, such as http://proxy:3128; other \
+                        kinds of proxies are not spoken to";
+            s.problem("proxy_url", what);
         }
-    });
+    }
+    const FLAGS: [(&str, bool); 2] = [("true", true), ("false", false)];
+    s.choice("follow_redirects", &FLAGS, &mut into.follow_redirects);
+    read_headers(s, &mut into.headers);
+    let mut networks = Vec::new();
+    s.texts("allow_addresses", &mut networks);
+    for (at, text) in networks.iter().enumerate() {
+        match text.parse() {
+            Ok(network) => into.allow_addresses.push(network),
+            Err(what) => s.problem(&format!("allow_addresses[{at}]"), format!("is {text}, {what}")),
+        }
+    }
 }
 
 fn read_basic(parent: &mut Section<'_, '_>) -> Option<Authorization> {

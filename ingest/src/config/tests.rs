@@ -112,7 +112,7 @@ nonsense: 1
          5:10: grouping.decay: is 1.5, allowed is more than 0, less than 1\n\
          6:11: grouping.window: is 80, which has no unit; must be a duration such as 30s, 5m or 1h30m\n\
          9:16: ranking.temperature: is 0, allowed is 0.01 to 100\n\
-         10:1: nonsense: is not a known key; there are annotations, grouping, input, kinds, labels, \
+         10:1: nonsense: is not a known key; there are annotations, feedback, grouping, input, kinds, labels, \
          limits, log, mapping, neighbours, outputs, ranking, times, topology, web\n\
          ranking.hops_max: is 3, allowed is at most grouping.hops_max\n"
     );

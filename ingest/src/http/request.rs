@@ -73,6 +73,21 @@ impl Request {
         received
     }
 
+    /// The same, of a body that has no business to be larger than `bytes_max`.
+    ///
+    /// # Errors
+    /// As [`Request::body`].
+    pub async fn body_up_to(&mut self, bytes_max: usize) -> Result<Vec<u8>, Answer> {
+        self.limits.body_bytes_max = self.limits.body_bytes_max.min(bytes_max);
+        self.body().await.map_err(|refusal| match refusal.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let what = format!("the body has more than {bytes_max} bytes");
+                answer::closing(answer::error(StatusCode::PAYLOAD_TOO_LARGE, &what))
+            }
+            _ => refusal,
+        })
+    }
+
     async fn receive(&mut self, announced: usize) -> Result<Vec<u8>, Answer> {
         let mut share = Share { bodies: self.bodies.clone(), bytes: 0 };
         // What is only announced gets little memory before it comes.

@@ -63,7 +63,7 @@ impl Router {
         Self { prefix: prefix.trim_end_matches('/').to_owned(), routes: Vec::new() }
     }
 
-    /// Adds a route. `path` may end in `{}`, which stands for one segment. GET answers HEAD too.
+    /// Adds a route. `path` may have one `{}`, which stands for a segment. GET answers HEAD too.
     #[must_use]
     pub fn route(
         mut self,
@@ -109,10 +109,10 @@ impl Router {
 
 /// What stands for the `{}` of a pattern in a path that matches it; nothing when it has none.
 fn matches(pattern: &str, path: &str) -> Option<String> {
-    match pattern.strip_suffix("{}") {
+    match pattern.split_once("{}") {
         None => (pattern == path).then(String::new),
-        Some(head) => {
-            let segment = path.strip_prefix(head)?;
+        Some((head, tail)) => {
+            let segment = path.strip_prefix(head)?.strip_suffix(tail)?;
             if segment.is_empty() || segment.contains('/') {
                 return None;
             }
@@ -134,4 +134,25 @@ fn not_allowed(method: &Method, allowed: &[&Route]) -> Answer {
         answer.headers_mut().insert(header::ALLOW, names);
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_one_segment_wherever_it_stands() {
+        let one = |path| matches("/i/{}", path);
+        let below = |path| matches("/i/{}/feedback", path);
+        assert_eq!(one("/i/inc-1").as_deref(), Some("inc-1"));
+        assert_eq!(below("/i/inc-1/feedback").as_deref(), Some("inc-1"));
+        assert_eq!(below("/i/a%2fb/feedback").as_deref(), Some("a/b"), "decoded afterwards");
+        for path in ["/i/", "/i/a/feedback", "/i", "/j/a"] {
+            assert_eq!(one(path), None, "{path}");
+        }
+        for path in ["/i/feedback", "/i//feedback", "/i/a/b/feedback", "/i/a", "/i/a/feedback/"] {
+            assert_eq!(below(path), None, "{path}");
+        }
+        assert_eq!(matches("/i", "/i").as_deref(), Some(""));
+    }
 }

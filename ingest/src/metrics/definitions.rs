@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::{ByLabel, ShardSnapshot};
 use super::{ClientCounters, Samples, SinkCounters, Value, Values, process};
+use crate::feedback::{Precision, Standing};
 use crate::intake::IntakeCounters;
 
 /// One metric.
@@ -139,6 +140,24 @@ pub const DEFINITIONS: &[Definition] = &[
         |v| one(v.reload.map(|r| Value::Int(r.was_good.into())))),
     metric("hypocenter_config_last_reload_success_timestamp_seconds", Gauge, &[], "When it last was, in seconds since 1970.",
         |v| one(v.reload.map(|r| Value::Int(r.good_at)))),
+    metric("hypocenter_feedback_judgements_total", Counter, &["verdict"], "Verdicts in the feedback log, overruled ones included; of the files that are kept.",
+        |v| feedback(v, |f| vec![(vec!["confirm".to_owned()], Value::Int(f.confirmations)), (vec!["reject".to_owned()], Value::Int(f.rejections))])),
+    metric("hypocenter_feedback_duplicates_total", Counter, &[], "Verdicts that came again.",
+        |v| feedback(v, |f| int(f.duplicates))),
+    metric("hypocenter_feedback_refused_total", Counter, &[], "Verdicts that could not be understood.",
+        |v| feedback(v, |f| int(f.refused))),
+    metric("hypocenter_feedback_damaged_lines", Gauge, &[], "Lines of the feedback log that cannot be read.",
+        |v| feedback(v, |f| int(f.damaged_lines))),
+    metric("hypocenter_feedback_judged", Gauge, &["window"], "Verdicts within the window, the latest of each incident and person.",
+        |v| by_window(v, |p| Some(Value::Int(p.judged)))),
+    metric("hypocenter_feedback_precision_ratio", Gauge, &["window"], "Share of these that confirm the candidate; absent while there are none.",
+        |v| by_window(v, |p| p.ratio.map(Value::Float))),
+    metric("hypocenter_feedback_burn_rate", Gauge, &["window"], "Share rejected over the share that the objective allows: 1 spends exactly the error budget.",
+        |v| by_window(v, |p| Some(Value::Float(p.burn_rate)))),
+    metric("hypocenter_feedback_error_budget_remaining_ratio", Gauge, &[], "What is left of the error budget of the whole window: 1 untouched, below 0 overspent.",
+        |v| feedback(v, |f| one(Some(Value::Float(f.budget_remaining))))),
+    metric("hypocenter_feedback_objective_ratio", Gauge, &[], "Least share of judged candidates that is to be confirmed.",
+        |v| feedback(v, |f| one(Some(Value::Float(f.objective))))),
     metric("process_start_time_seconds", Gauge, &[], "When the process started, in seconds since 1970.",
         |v| int(v.info.started)),
     metric("process_cpu_seconds_total", Counter, &[], "CPU time used by this process.",
@@ -198,6 +217,15 @@ impl ClientCounters {
         let millis = self.last_success.load(Ordering::Relaxed);
         (millis > 0).then_some(Value::Float(millis as f64 / 1e3))
     }
+}
+
+fn feedback(values: &Values, of: fn(&Standing) -> Samples) -> Samples {
+    values.feedback.as_ref().map(of).unwrap_or_default()
+}
+
+fn by_window(values: &Values, of: fn(&Precision) -> Option<Value>) -> Samples {
+    let windows = values.feedback.iter().flat_map(|standing| &standing.windows);
+    windows.filter_map(|window| Some((vec![window.window.clone()], of(window)?))).collect()
 }
 
 fn by_shard(values: &Values, of: fn(&ShardSnapshot) -> Option<Value>) -> Samples {

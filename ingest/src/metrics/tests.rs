@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::source::http::QueueLimits;
 
-fn filled() -> Metrics {
+fn filled() -> (Metrics, tempfile::TempDir) {
     let metrics = Metrics::default();
     let mut snapshot = Snapshot { records: 7, ..Snapshot::default() };
     snapshot.events_rejected.add("time", 2);
@@ -22,7 +22,7 @@ fn filled() -> Metrics {
     });
     assert!(metrics.publish(&snapshot));
     SinkCounters::count(&metrics.sink("webhook").sent);
-    let queue = Queue::new(QueueLimits::default(), crate::clock::wall);
+    let queue = Queue::new(QueueLimits::default(), clock::wall);
     drop(metrics.intake(&queue));
     metrics.reloaded(true);
     let retain_for = hypocenter_engine::Span::from_secs(1);
@@ -34,7 +34,29 @@ fn filled() -> Metrics {
     let client = metrics.client("alertmanager", "http://am-0:9093");
     ClientCounters::count(&client.requests);
     client.note_success(Timestamp::from_millis(1_500));
-    metrics
+    let dir = tempfile::tempdir().expect("a directory");
+    metrics.watch_feedback(judged(dir.path()));
+    (metrics, dir)
+}
+
+/// One verdict, taken now.
+fn judged(dir: &Path) -> Arc<Feedback> {
+    use crate::feedback::{Bounds, Judgement, Log, Objective, Verdict, Via};
+    let log = Log::new(&dir.join("feedback.jsonl"), Bounds::default());
+    let objective = Objective { share: 0.8, window: std::time::Duration::from_secs(86_400) };
+    let feedback = Feedback::open(log, objective).expect("opened");
+    let judgement = Judgement {
+        at_ms: clock::wall().as_millis(),
+        incident: "inc-0123456789abcdef".to_owned(),
+        verdict: Verdict::Confirm,
+        entity: None,
+        who: "ada".to_owned(),
+        key: None,
+        note: None,
+        via: Via::File,
+    };
+    feedback.take(judgement).expect("stored");
+    Arc::new(feedback)
 }
 
 /// Checks the text format by its grammar; returns the names of the samples.
@@ -67,7 +89,7 @@ pub(crate) fn check_text(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn both_forms_have_every_metric() {
-    let metrics = filled();
+    let (metrics, _dir) = filled();
     let text = metrics.render(Exposition::Text);
     let names = check_text(&text);
     for definition in DEFINITIONS {
@@ -98,7 +120,7 @@ fn both_forms_have_every_metric() {
 
 #[test]
 fn no_series_is_given_twice() {
-    let metrics = filled();
+    let (metrics, _dir) = filled();
     for _ in 0..2 {
         SinkCounters::count(&metrics.sink("webhook").sent);
     }

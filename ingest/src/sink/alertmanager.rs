@@ -173,18 +173,14 @@ impl AlertmanagerSink {
 
 impl Sink for AlertmanagerSink {
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), SinkError> {
-        self.restore(record)?;
+        self.restore(&record.cause.shard, record.body)?;
         self.taken.push(record.cause.clone());
         SinkCounters::count(&self.counters.sent);
         Ok(())
     }
 
-    fn wants_state(&self) -> bool {
-        true
-    }
-
-    fn restore(&mut self, record: &Outgoing<'_>) -> Result<(), SinkError> {
-        self.hand_over(Job::Version(record.cause.shard.clone(), record.body.to_vec()))
+    fn restore(&mut self, shard: &Shard, body: &[u8]) -> Result<(), SinkError> {
+        self.hand_over(Job::Version(shard.clone(), body.to_vec()))
     }
 
     fn caught_up(&mut self, shard: &Shard) -> Result<(), SinkError> {

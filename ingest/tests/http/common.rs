@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hypocenter::commands::run::{self, Inlet};
 use hypocenter::commands::servers::Servers;
+use hypocenter::commands::verdicts;
 use hypocenter::config::Config;
 use hypocenter::metrics::Metrics;
 use hypocenter_engine::TopologyBuilder;
@@ -56,7 +57,9 @@ impl Daemon {
         text.push_str(&format!("outputs: [{{type: file, path: {path}/incidents.jsonl}}]\n"));
         let config = Config::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
         let metrics = Metrics::default();
-        let servers = Servers::start(&config, &metrics, Arc::new(|| Ok(()))).unwrap();
+        let feedback = verdicts::open(&config.feedback, &metrics).unwrap();
+        let feedback = verdicts::guard(&config.feedback, feedback).unwrap();
+        let servers = Servers::start(&config, &metrics, Arc::new(|| Ok(())), feedback).unwrap();
         let (queue, board) = (servers.queue().cloned(), Some(servers.board().clone()));
         let readiness = servers.readiness().clone();
         let stop = Arc::new(AtomicBool::new(false));

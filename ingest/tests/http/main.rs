@@ -3,6 +3,7 @@
 
 mod api;
 mod common;
+mod feedback;
 mod limits;
 mod openapi;
 mod probes;

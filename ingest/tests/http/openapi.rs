@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::common::{Daemon, alert};
+use crate::common::{Daemon, JSON, alert, request};
+use crate::feedback::{TOKEN, taking};
 
 fn docs(name: &str) -> Value {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
@@ -34,7 +35,7 @@ fn schema(document: &Value, reference: &Value) -> Value {
 
 #[test]
 fn the_document_has_every_route_and_no_other() {
-    let daemon = Daemon::start();
+    let daemon = taking("");
     let document = docs("openapi.json");
     assert_eq!(document["openapi"], "3.1.0");
     let mut described = BTreeSet::new();
@@ -46,6 +47,44 @@ fn the_document_has_every_route_and_no_other() {
     }
     let served: BTreeSet<String> = daemon.routes.iter().cloned().collect();
     assert_eq!(described, served);
+}
+
+fn assert_described(document: &Value, response: &Value, answer: &Value) {
+    let reference = &response["content"]["application/json"]["schema"];
+    assert!(reference.is_object(), "not described: {answer}");
+    let schema = schema(document, reference);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(answer).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{answer}: {errors:?}");
+}
+
+#[test]
+fn verdicts_are_answered_as_described() {
+    let daemon = taking("");
+    let document = docs("openapi.json");
+    let operation = &document["paths"]["/api/v1/incidents/{id}/feedback"]["post"];
+    let good = r#"{"verdict": "reject", "who": "ada", "key": "k", "note": "no", "entity": "a"}"#;
+    let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+    let validator = schema(&document, body);
+    let validator = jsonschema::validator_for(&validator).unwrap();
+    assert!(validator.is_valid(&serde_json::from_str(good).unwrap()));
+    let large = " ".repeat(20_000);
+    for (token, body, status) in [
+        (TOKEN, good, 201),
+        (TOKEN, good, 200),
+        (TOKEN, r#"{"verdict": "maybe", "who": "ada"}"#, 400),
+        (TOKEN, r#"{"verdict": "confirm"}"#, 400),
+        ("", good, 401),
+        (TOKEN, large.as_str(), 413),
+    ] {
+        let is_valid = serde_json::from_str(body).is_ok_and(|body| validator.is_valid(&body));
+        assert_eq!(is_valid, body == good, "{body}");
+        let headers = format!("{JSON}Authorization: Bearer {token}\r\n");
+        let path = "/api/v1/incidents/inc-1m80z734x39nx31t/feedback";
+        let answer = request(daemon.web, "POST", path, &headers, body.as_bytes());
+        assert_eq!(answer.status, status, "{body}");
+        assert_described(&document, &operation["responses"][status.to_string()], &answer.json());
+    }
 }
 
 #[test]
@@ -73,12 +112,6 @@ fn answers_are_as_described() {
         let answer = daemon.read(path);
         assert_eq!(answer.status, status, "{path}");
         let response = &document["paths"][described]["get"]["responses"][status.to_string()];
-        let reference = &response["content"]["application/json"]["schema"];
-        assert!(reference.is_object(), "{path} {status}");
-        let schema = schema(&document, reference);
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        let answer = answer.json();
-        let errors: Vec<String> = validator.iter_errors(&answer).map(|e| e.to_string()).collect();
-        assert!(errors.is_empty(), "{path}: {errors:?}");
+        assert_described(&document, response, &answer.json());
     }
 }

@@ -10,18 +10,21 @@ use hypocenter::config::Config;
 
 use crate::common::{Daemon, JSON, alert, request};
 
-fn basic(user: &str, password: &str) -> String {
+pub(crate) fn basic(user: &str, password: &str) -> String {
     use base64::Engine as _;
     let both = format!("{user}:{password}");
     let encoded = base64::engine::general_purpose::STANDARD.encode(both);
     format!("Authorization: Basic {encoded}\r\n")
 }
 
+/// A web configuration file with one user.
+pub(crate) fn users(user: &str, password: &str) -> String {
+    format!("basic_auth_users: {{{user}: '{}'}}\n", bcrypt::hash(password, 4).unwrap())
+}
+
 fn with_users() -> Daemon {
     let dir = tempfile::tempdir().unwrap();
-    let hash = bcrypt::hash("right", 4).unwrap();
-    fs::write(dir.path().join("web.yml"), format!("basic_auth_users: {{alice: '{hash}'}}\n"))
-        .unwrap();
+    fs::write(dir.path().join("web.yml"), users("alice", "right")).unwrap();
     Daemon::in_dir(dir, "web: {listen_address: '127.0.0.1:0', config_file: DIR/web.yml}\n")
 }
 
@@ -77,8 +80,7 @@ fn a_changed_file_counts_without_a_restart_and_a_wrong_one_changes_nothing() {
     fs::write(&file, "basic_auth_users: {alice: plain}\nnonsense: 1\n").unwrap();
     std::thread::sleep(Duration::from_millis(1_200));
     assert_eq!((status("right"), status("other")), (200, 401), "what was right goes on");
-    let hash = bcrypt::hash("other", 4).unwrap();
-    fs::write(&file, format!("basic_auth_users: {{alice: '{hash}'}}\n")).unwrap();
+    fs::write(&file, users("alice", "other")).unwrap();
     let began = Instant::now();
     while status("other") != 200 {
         assert!(began.elapsed() < Duration::from_secs(30), "never read again");
@@ -119,8 +121,7 @@ fn listening_beyond_this_machine_needs_authentication_or_a_word() {
     assert_eq!(open(&format!("{http}web: {{allow_unauthenticated: true}}\n")), Ok(()));
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("web.yml");
-    let hash = bcrypt::hash("right", 4).unwrap();
-    fs::write(&file, format!("basic_auth_users: {{alice: '{hash}'}}\n")).unwrap();
+    fs::write(&file, users("alice", "right")).unwrap();
     let with = format!("web: {{listen_address: ':0', config_file: {}}}\n", file.display());
     assert_eq!(open(&with), Ok(()));
 }

@@ -377,12 +377,8 @@ fn history_is_not_posted_before_its_newest_state_is_known() {
         })
     };
     // What a restart finds again, and what was missed while down.
-    let cause = Cause { shard: shard(), position: 1 };
-    for body in [old("over", "open"), old("over", "resolved"), old("open", "open")] {
-        let body = &body[..];
-        let cause = cause.clone();
-        sink.restore(&Outgoing { incident: "", version: 1, body, headers: &[], cause })
-            .expect("taken");
+    for body in [old("over", "resolved"), old("open", "open")] {
+        sink.restore(&shard(), &body).expect("taken");
     }
     send(&mut sink, 2, &old("missed", "open"));
     sink.flush(LONG);
