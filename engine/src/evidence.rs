@@ -177,7 +177,7 @@ impl Incident {
     ) {
         let was_alerting = self.symptoms[at].is_alerting();
         self.add_explained(model, at, audible, |sum, part| sum - part);
-        self.pull = self.pull - self.symptoms[at].counted;
+        self.pull -= self.symptoms[at].counted;
         change(&mut self.symptoms[at]);
         let symptom = &mut self.symptoms[at];
         symptom.counted = if symptom.is_alerting() { symptom.pull } else { Score::ZERO };

@@ -210,12 +210,7 @@ fn lateness(
 
 /// Less for a root with more direct dependents than a walk is long, as far as no more of them
 /// alert than do everywhere: those that are silent speak against it.
-fn crowd(
-    model: Model<'_>,
-    incident: &Incident,
-    root: &Hypothesis,
-    new: &Newcomer<'_>,
-) -> Score {
+fn crowd(model: Model<'_>, incident: &Incident, root: &Hypothesis, new: &Newcomer<'_>) -> Score {
     let dependents = model.dependents(root.entity).len();
     let is_crowd = dependents > CROWD && root.entity != new.seen.subject.entity;
     let Some(around) = new.around.filter(|_| is_crowd) else {
@@ -295,7 +290,8 @@ pub(crate) fn fragment(
         let fits = is_small && goes_on && late > Score::WORST;
         let around = around.without(other.alerting);
         // Twice: that it fires still when all the rest does, is no chance either.
-        let factor = going_on(model, incident, reached(model, root), around) + Score::from_f64(ln(2.0));
+        let factor =
+            going_on(model, incident, reached(model, root), around) + Score::from_f64(ln(2.0));
         fits.then(|| late + factor.min(Score::ZERO))
     });
     match late {
