@@ -139,8 +139,10 @@ pub struct Times {
     pub merge_window: Span,
     /// An incident takes no more alerts when this much older than the alert's onset.
     pub max_duration: Span,
-    /// An alert that fires again this soon after it ended returns to its incident, which is opened
-    /// again, when nothing explains it better.
+    /// An alert that fires again this soon after it ended stays in its incident, when nothing
+    /// explains it better.
+    pub refire_within: Span,
+    /// The same once the incident is resolved, which is opened again then.
     pub reopen_within: Span,
     /// Onsets of one alert are counted over this long.
     pub flap_window: Span,
@@ -162,7 +164,8 @@ impl Default for Times {
             retain_for: Span::from_secs(3600),
             merge_window: Span::from_secs(180),
             max_duration: Span::from_secs(2700),
-            reopen_within: Span::from_secs(120),
+            refire_within: Span::from_secs(30),
+            reopen_within: Span::from_secs(150),
             flap_window: Span::from_secs(900),
             flap_hold: Span::from_secs(3600),
             flap_steady: Span::from_secs(300),

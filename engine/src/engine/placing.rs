@@ -168,12 +168,14 @@ impl Engine {
         let Place::Member(incident, _) = alert.place else {
             return None;
         };
-        let Times { max_duration, reopen_within, .. } = self.world.policy.spec.times;
-        if onset.since(alert.ended) > reopen_within {
-            return None;
-        }
+        let Times { max_duration, reopen_within, refire_within, .. } = self.world.policy.spec.times;
+        let since = onset.since(alert.ended);
         // One alert that comes and goes alone is not kept together by coming again.
-        let is_home = |i: &&Incident| i.phase == Phase::Resolved && i.alerting > 1;
+        let is_home = |i: &&Incident| match i.phase {
+            Phase::Merged => false,
+            Phase::Resolved => i.alerting > 1 && since <= reopen_within,
+            Phase::Open | Phase::Settled => i.alerting > 1 && since <= refire_within,
+        };
         let home = self.incidents.get(incident).filter(is_home)?;
         home.refuses(onset, (u32::MAX, max_duration)).is_none().then_some(incident)
     }

@@ -115,6 +115,7 @@ fn times(spec: &PolicySpec, check: &mut Check) {
         ("times.retain_for", t.retain_for),
         ("times.merge_window", t.merge_window),
         ("times.max_duration", t.max_duration),
+        ("times.refire_within", t.refire_within),
         ("times.reopen_within", t.reopen_within),
         ("times.flap_window", t.flap_window),
         ("times.flap_hold", t.flap_hold),

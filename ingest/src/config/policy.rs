@@ -206,6 +206,7 @@ fn times(s: &mut Section<'_, '_>, t: &mut Times) {
     span(s, "retain_for", &mut t.retain_for);
     span(s, "merge_window", &mut t.merge_window);
     span(s, "max_duration", &mut t.max_duration);
+    span(s, "refire_within", &mut t.refire_within);
     span(s, "reopen_within", &mut t.reopen_within);
     span(s, "flap_window", &mut t.flap_window);
     span(s, "flap_steady", &mut t.flap_steady);
