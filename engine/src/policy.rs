@@ -232,7 +232,7 @@ impl Default for Grouping {
             join_ratio: 0.35,
             window: Span::from_secs(80),
             late_window: Span::from_secs(600),
-            late_weight: 0.2,
+            late_weight: 0.25,
             real_entities: 3,
             background_window: Span::from_secs(1200),
             habit_weight: 6.0,

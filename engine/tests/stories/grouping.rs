@@ -100,7 +100,8 @@ fn late_symptom(others: &str, late: &str) -> String {
     let edges = format!("a>db b>db c>db d>db db>x other>y y>x {rest}");
     let player = play(&edges, &format!("{GOES_ON}{others}{late}"), |_| {});
     let placed = |line: &&String| line.contains("opened") || line.contains("joined");
-    player.told.iter().rfind(placed).expect("it was placed").clone()
+    let last = player.told.iter().rfind(placed).expect("it was placed").clone();
+    last
 }
 
 /// An incident that is no chance and whose cause fires takes minutes later what depends on the
