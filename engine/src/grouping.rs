@@ -199,7 +199,7 @@ fn lateness(
     late: Score,
 ) -> Score {
     match new.around {
-        Some(around) if late > Score::WORST && incident.goes_on(root.entity) => {
+        Some(around) if late > Score::WORST && is_small(root) && incident.goes_on(root.entity) => {
             let is_own = root.entity == new.seen.subject.entity;
             let reached = if is_own { 1.0 } else { reached(model, root) };
             late + going_on(model, incident, reached, around)
@@ -223,6 +223,12 @@ fn crowd(model: Model<'_>, incident: &Incident, root: &Hypothesis, new: &Newcome
         odds -= ln(chance);
     }
     Score::from_f64(odds).min(Score::ZERO)
+}
+
+/// Whether a root's audience is small enough to take late alerts one by one. Larger ones are
+/// gathered by coincidence alone.
+fn is_small(root: &Hypothesis) -> bool {
+    -root.prior.to_f64() <= ln(HYPOTHESES_MAX as f64)
 }
 
 /// The share of a root's direct dependents that its fault reaches, as far as is known.
@@ -281,13 +287,10 @@ pub(crate) fn fragment(
         if other.alerting > incident.alerting { (other, incident) } else { (incident, other) };
     let late = incident.candidate.and_then(|candidate| {
         let root = incident.hypotheses.get(candidate)?;
-        let node = candidate.node()?;
-        // Larger audiences are gathered by coincidence alone.
-        let is_small = -model.walks.prior(node).to_f64() <= ln(HYPOTHESES_MAX as f64);
         let goes_on = incident.goes_on(candidate) && other.firing > 0;
         let gap = incident.onset.since(other.newest).max(other.onset.since(incident.newest));
         let late = nearness(gap, model.policy.spec.grouping.late_window);
-        let fits = is_small && goes_on && late > Score::WORST;
+        let fits = is_small(root) && goes_on && late > Score::WORST;
         let around = around.without(other.alerting);
         // Twice: that it fires still when all the rest does, is no chance either.
         let factor =
