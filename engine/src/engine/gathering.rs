@@ -140,7 +140,8 @@ impl Engine {
             }
             self.merge(first, other, out);
         }
-        if !others.is_empty() {
+        let considers = self.incidents.get(first).is_some_and(|i| i.hypotheses.get(root).is_some());
+        if !others.is_empty() && considers {
             // Many fragments have pushed it off the list of this root.
             self.incidents.disregard(tenant, root, first);
             self.incidents.consider(tenant, root, first);

@@ -86,6 +86,29 @@ fn e8_a_hub_whose_dependents_begin_at_once_is_one_incident() {
     assert_eq!(live, [4], "{}", player.text());
 }
 
+/// Fault found by the laws: the incident was listed under the hub although its table of roots, full
+/// of the hub's dependents, had dropped that.
+#[test]
+fn e8_a_coincidence_may_drop_the_root_that_made_it() {
+    let near = (1..8).map(|n| format!("n{n:02}>n00 "));
+    let hub: String = near.chain((0..70).map(|n| format!("n-c{n}>n00 "))).collect();
+    let player = play(
+        &hub,
+        "
+        0 fire ErrorsHigh n02 start=-
+        0 fire ErrorsHigh n01 start=-
+        0 fire LatencyHigh n01 start=- value=3/1
+        0 fire TrafficLow n00 start=-
+        0 fire ErrorsHigh n03 start=-
+        ",
+        |spec| {
+            (spec.grouping.hops_max, spec.ranking.hops_max) = (1, 1);
+            spec.grouping.join_ratio = 0.3;
+        },
+    );
+    assert!(player.text().contains(" merged "), "{}", player.text());
+}
+
 /// A quiet system in which a fault goes on with three that suffer from it.
 const GOES_ON: &str = "
     0 fire DiskFull db
@@ -100,8 +123,7 @@ fn late_symptom(others: &str, late: &str) -> String {
     let edges = format!("a>db b>db c>db d>db db>x other>y y>x {rest}");
     let player = play(&edges, &format!("{GOES_ON}{others}{late}"), |_| {});
     let placed = |line: &&String| line.contains("opened") || line.contains("joined");
-    let last = player.told.iter().rfind(placed).expect("it was placed").clone();
-    last
+    player.told.iter().rfind(placed).expect("it was placed").clone()
 }
 
 /// An incident that is no chance and whose cause fires takes minutes later what depends on the
