@@ -51,6 +51,8 @@ pub(crate) struct Alert {
     pub(crate) starts_at: Timestamp,
     /// How long the condition had held by then.
     pub(crate) held: Span,
+    /// When its latest episode that is over ended.
+    pub(crate) ended: Timestamp,
     pub(crate) place: Place,
     /// Worst strength and excess of this episode.
     pub(crate) strength: Score,

@@ -3,6 +3,7 @@
 
 mod check;
 mod footprint;
+mod gathering;
 mod known;
 mod passing;
 mod placing;
@@ -13,6 +14,7 @@ pub use footprint::Footprint;
 use std::collections::VecDeque;
 
 use crate::alerts::Alerts;
+use crate::background::{Background, Surroundings};
 use crate::decision::{Decision, Decisions, IncidentId};
 use crate::event::{AlertEvent, Seq};
 use crate::evidence::Turnover;
@@ -46,6 +48,7 @@ pub struct Engine {
     shard: Box<str>,
     alerts: Alerts,
     incidents: Incidents,
+    background: Background,
     timers: Timers,
     now: Timestamp,
     seq: Seq,
@@ -56,6 +59,8 @@ pub struct Engine {
     ended: VecDeque<IncidentKey>,
     // Memory that is used again from event to event.
     links: Vec<Link>,
+    /// What is usual around the alert that is being placed.
+    around: Option<Surroundings>,
     matches: Matches,
     turnover: Turnover,
     /// What was weighed, while somebody wants to know.
@@ -96,6 +101,7 @@ impl Engine {
             shard: shard.into(),
             alerts: Alerts::new(seed),
             incidents: Incidents::new(seed),
+            background: Background::new(seed),
             timers: Timers::default(),
             now: Timestamp::MIN,
             seq: Seq::default(),
@@ -103,6 +109,7 @@ impl Engine {
             changed: Vec::new(),
             ended: VecDeque::new(),
             links: Vec::new(),
+            around: None,
             matches: Matches::default(),
             turnover: Turnover::default(),
             trace: None,

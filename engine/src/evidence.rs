@@ -4,12 +4,12 @@
 //! changes is taken out of the sums, changed, and put back, so that the sums depend on the
 //! symptoms alone and not on the order in which they came.
 
-use crate::hypotheses::Hypothesis;
+use crate::hypotheses::{Hypothesis, Sums};
 use crate::incident::{Incident, Member};
 use crate::limits::HYPOTHESES_MAX;
 use crate::model::{Entity, Link, Model, Observation};
 use crate::planted::planted;
-use crate::score::Score;
+use crate::score::{Score, power};
 use crate::symptom::{Own, Starved, Symptom, agreement};
 use crate::time::Timestamp;
 use crate::walk::Relation;
@@ -32,17 +32,22 @@ pub(crate) struct Terms {
     pub(crate) explained: Score,
     /// Less, as far as they do not; only for a silent candidate. Never positive.
     pub(crate) disagreement: Score,
+    /// Less, as far as something alerts that it does not explain; only for a silent candidate.
+    /// Never positive.
+    pub(crate) unexplained: Score,
     /// The price of having no alert of its own. Never positive.
     pub(crate) silent: Score,
     /// Direct dependents that alert, of all there are.
     pub(crate) complaining: (u32, u32),
+    /// Share of what alerts that it explains.
+    pub(crate) coverage: f64,
 }
 
 impl Terms {
     pub(crate) fn total(&self) -> Score {
         let own = self.own.map_or(Score::ZERO, |own| own.score);
         let starved = self.starved.map_or(Score::ZERO, |starved| starved.score);
-        own + starved + self.explained + self.disagreement + self.silent
+        own + starved + self.explained + self.disagreement + self.unexplained + self.silent
     }
 
     /// Whether anything at all speaks for the candidate.
@@ -69,7 +74,7 @@ impl Incident {
                 turnover.admitted.push(link.root);
             }
         }
-        let entity = seen.subject.entity;
+        let (entity, pull_before) = (seen.subject.entity, self.pull);
         let at = self.symptom_at(entity);
         if self.symptoms[at].note_rule(seen) {
             self.newest = self.newest.max(onset);
@@ -83,8 +88,13 @@ impl Incident {
             let at = self.symptom_at(caller);
             self.symptoms[at].take_slow_callee(entity, seen.strength);
         }
-        for link in links {
-            self.rescore(model, link.root);
+        if self.pull == pull_before {
+            for link in links {
+                self.rescore(model, link.root);
+            }
+        } else {
+            // What one root does not explain counts against it.
+            self.rescore_all(model);
         }
         // Before there is a candidate the first alert's own entity is one, whatever its price.
         let keep = self.candidate.unwrap_or(entity);
@@ -101,31 +111,33 @@ impl Incident {
     ) {
         let bound = model.claim_bound();
         let claim = self.symptom(entity).map_or(Score::ZERO, |s| s.claim(bound));
-        let (explained, complaining) = self.figures(model, entity);
+        let sums = self.sums(model, entity);
         self.hypotheses.push(Hypothesis {
             entity,
             prior,
             likelihood: likelihood + claim,
-            explained,
-            complaining,
+            sums,
             score: Score::WORST,
             nameable,
         });
     }
 
-    /// What a root explains of all symptoms above it, and how many direct dependents complain:
-    /// the figures that [`Hypothesis`] keeps up to date by differences.
-    pub(crate) fn figures(&self, model: Model<'_>, entity: Entity) -> (Score, u32) {
-        let (mut explained, mut complaining) = (Score::ZERO, 0);
-        if self.alerting == 0 {
-            return (explained, complaining);
-        }
+    /// What all symptoms above a root come to.
+    pub(crate) fn sums(&self, model: Model<'_>, entity: Entity) -> Sums {
         let own = self.symptom(entity);
-        for (at, hops) in self.symptoms_above(model, entity) {
-            explained += self.symptoms[at].explained_by(model, own, hops);
-            complaining += u32::from(hops == 1);
+        let own_pull = own.map_or(Score::ZERO, |own| own.counted);
+        let mut sums = Sums { covered: own_pull, ..Sums::default() };
+        if self.alerting == 0 {
+            return sums;
         }
-        (explained, complaining)
+        for (at, hops) in self.symptoms_above(model, entity) {
+            let symptom = &self.symptoms[at];
+            sums.explained += symptom.explained_by(model, own, hops);
+            sums.quietly += symptom.quietly_explained(model, hops);
+            sums.covered += symptom.counted;
+            sums.complaining += u32::from(hops == 1);
+        }
+        sums
     }
 
     /// The grouping's side of a new rule: how well each root explains it, and what it claims.
@@ -165,7 +177,11 @@ impl Incident {
     ) {
         let was_alerting = self.symptoms[at].is_alerting();
         self.add_explained(model, at, audible, |sum, part| sum - part);
+        self.pull -= self.symptoms[at].counted;
         change(&mut self.symptoms[at]);
+        let symptom = &mut self.symptoms[at];
+        symptom.counted = if symptom.is_alerting() { symptom.pull } else { Score::ZERO };
+        self.pull += symptom.counted;
         self.add_explained(model, at, audible, |sum, part| sum + part);
         if !was_alerting && self.symptoms[at].is_alerting() {
             self.alerting += 1;
@@ -173,7 +189,7 @@ impl Incident {
             let reach = node.map_or(&[][..], |node| model.walks.reach(node));
             for entry in reach.iter().filter(|r| r.relation == Relation::Below(1)) {
                 if let Some(root) = self.hypotheses.get_mut(Entity::inside(entry.root)) {
-                    root.complaining += 1;
+                    root.sums.complaining += 1;
                 }
             }
         }
@@ -188,7 +204,10 @@ impl Incident {
         audible: bool,
         add: fn(Score, Score) -> Score,
     ) {
-        let entity = self.symptoms[at].entity;
+        let (entity, counted) = (self.symptoms[at].entity, self.symptoms[at].counted);
+        if let Some(own) = self.hypotheses.get_mut(entity) {
+            own.sums.covered = add(own.sums.covered, counted);
+        }
         let Some(node) = entity.node() else { return };
         let hops_max = model.policy.spec.ranking.hops_max;
         if self.symptoms[at].is_alerting() {
@@ -198,9 +217,13 @@ impl Incident {
                 };
                 let root = Entity::inside(entry.root);
                 if hops <= hops_max && self.hypotheses.get(root).is_some() {
-                    let part = self.symptoms[at].explained_by(model, self.symptom(root), hops);
+                    let symptom = &self.symptoms[at];
+                    let part = symptom.explained_by(model, self.symptom(root), hops);
+                    let quietly = symptom.quietly_explained(model, hops);
                     if let Some(root) = self.hypotheses.get_mut(root) {
-                        root.explained = add(root.explained, part);
+                        root.sums.explained = add(root.sums.explained, part);
+                        root.sums.quietly = add(root.sums.quietly, quietly);
+                        root.sums.covered = add(root.sums.covered, counted);
                     }
                 }
             }
@@ -213,7 +236,7 @@ impl Incident {
                 })
                 .sum();
             if let Some(own) = self.hypotheses.get_mut(entity) {
-                own.explained = add(own.explained, sum);
+                own.sums.explained = add(own.sums.explained, sum);
             }
         }
     }
@@ -244,26 +267,48 @@ impl Incident {
         let symptom = self.symptom(root.entity);
         let own = symptom.and_then(|s| s.own(model));
         let dependents = model.dependents(root.entity).len();
-        // Without an alert of its own a root is believed as far as its dependents agree.
-        let believed = match own {
-            None if planted!(DisagreementIgnored: false, dependents > 0) => {
-                agreement(root.complaining as usize, dependents)
-            }
-            _ => 1.0,
-        };
-        let silent = match own {
-            None => {
-                planted!(SilentFree: Score::ZERO, -Score::from_f64(model.policy.spec.ranking.silent_price))
-            }
-            Some(_) => Score::ZERO,
-        };
-        Terms {
+        let mut terms = Terms {
             own,
             starved: symptom.and_then(|s| s.starved(model)),
-            explained: root.explained,
-            disagreement: root.explained.times(believed) - root.explained,
-            silent,
-            complaining: (root.complaining, dependents as u32),
+            explained: root.sums.explained,
+            disagreement: Score::ZERO,
+            unexplained: Score::ZERO,
+            silent: Score::ZERO,
+            complaining: (root.sums.complaining, dependents as u32),
+            coverage: 1.0,
+        };
+        if own.is_none() {
+            self.doubt(model, root, &mut terms);
+        }
+        terms
+    }
+
+    /// What is asked of a root without an alert of its own, which any quiet entity could be.
+    fn doubt(&self, model: Model<'_>, root: &Hypothesis, terms: &mut Terms) {
+        let ranking = &model.policy.spec.ranking;
+        let (complaining, dependents) = terms.complaining;
+        terms.explained = root.sums.quietly;
+        // It is believed as far as its dependents agree,
+        if planted!(DisagreementIgnored: false, dependents > 0) {
+            let believed = agreement(complaining as usize, dependents as usize);
+            terms.disagreement = terms.explained.times(believed) - terms.explained;
+        }
+        // as far as it explains all that alerts,
+        if self.pull > Score::ZERO {
+            terms.coverage = root.sums.covered.to_f64() / self.pull.to_f64();
+            let agreed = terms.explained + terms.disagreement;
+            let share = power(terms.coverage, ranking.silent_coverage);
+            terms.unexplained = agreed.times(share) - agreed;
+        }
+        // and at a price.
+        terms.silent = planted!(SilentFree: Score::ZERO, -Score::from_f64(ranking.silent_price));
+    }
+
+    fn rescore_all(&mut self, model: Model<'_>) {
+        for at in 0..self.hypotheses.len() {
+            let root = self.hypotheses.nth(at);
+            let score = self.score_of(model, &root);
+            self.hypotheses.set_score(at, score);
         }
     }
 
@@ -314,10 +359,7 @@ impl Incident {
                 own.likelihood += excess;
             }
         }
-        let roots: Vec<Entity> = self.hypotheses.iter().map(|h| h.entity).collect();
-        for root in roots {
-            self.rescore(model, root);
-        }
+        self.rescore_all(model);
         self.hypotheses.settle(self.candidate, &mut turnover.dropped);
         assert!(self.hypotheses.len() <= HYPOTHESES_MAX, "the table of roots is bounded");
         self.onset = self.onset.min(other.onset);

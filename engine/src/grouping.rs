@@ -1,15 +1,20 @@
 //! Which incident an alert belongs to: the one whose best root explains it better than a root of
 //! its own would.
 
+use crate::background::{Surroundings, coincidence};
+use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, IncidentKey};
 use crate::incidents::Incidents;
-use crate::limits::{LIVE_PER_ENTITY_MAX, Limit};
+use crate::limits::{HYPOTHESES_MAX, LIVE_PER_ENTITY_MAX, Limit};
 use crate::model::{Entity, Link, Model, Observation};
 use crate::planted::planted;
 use crate::policy::Grouping;
-use crate::score::{Score, ln};
+use crate::score::{Score, ln, power};
 use crate::symbol::Symbol;
 use crate::time::{Span, Timestamp};
+
+/// From so many direct dependents on it matters how many of them are silent.
+const CROWD: usize = 16;
 
 /// An incident that could take an alert.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +26,9 @@ pub(crate) struct Match {
     pub(crate) root: Option<Entity>,
     /// What of the ratio is the decay in time.
     pub(crate) decay: Score,
-    /// The decay in time alone, and the one for what an incident stands on.
+    /// The decay in time alone, and the one for what goes on.
     near: Score,
-    near_standing: Score,
+    late: Score,
     order: u64,
     pub(crate) limit: Option<Limit>,
 }
@@ -42,6 +47,20 @@ impl Match {
     }
 }
 
+/// An alert that looks for its incident.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newcomer<'a> {
+    pub(crate) seen: &'a Observation,
+    /// The roots that could explain it.
+    pub(crate) links: &'a [Link],
+    pub(crate) tenant: Symbol,
+    pub(crate) onset: Timestamp,
+    /// What is usual around it; `None` outside the graph.
+    pub(crate) around: Option<Surroundings>,
+    /// Less, as often as it was alone before.
+    pub(crate) habit: Score,
+}
+
 /// What the incidents say to a new alert, best first.
 #[derive(Debug, Default)]
 pub(crate) struct Matches {
@@ -55,59 +74,65 @@ pub(crate) struct Matches {
 
 impl Matches {
     /// Asks every live incident that considers a root which could explain the alert.
-    pub(crate) fn find(
-        &mut self,
-        model: Model<'_>,
-        incidents: &Incidents,
-        tenant: Symbol,
-        seen: &Observation,
-        links: &[Link],
-        onset: Timestamp,
-    ) {
+    pub(crate) fn find(&mut self, model: Model<'_>, incidents: &Incidents, new: &Newcomer<'_>) {
         self.begin(incidents.slots());
-        let spec = &model.policy.spec;
-        let alone = links.iter().map(|l| l.weight + l.prior).max().unwrap_or_default();
-        for link in links {
-            for &key in incidents.considering(tenant, link.root) {
+        let alone = new.links.iter().map(|l| l.weight + l.prior).max().unwrap_or_default();
+        for link in new.links {
+            for &key in incidents.considering(new.tenant, link.root) {
                 let Some(incident) = incidents.get(key) else {
                     continue;
                 };
-                let at = self.meet(incident, onset, &spec.grouping);
+                let at = self.meet(incident, new.onset, &model.policy.spec.grouping);
                 let found = &mut self.list[at];
-                let stands = incident.stands_on(link.root, spec.grouping.standing_entities);
-                let near = if stands { found.near_standing } else { found.near };
-                if near == Score::WORST {
+                if found.near == Score::WORST && found.late == Score::WORST {
                     // Too long ago, which most incidents on a busy entity are.
                     continue;
                 }
                 if let Some(root) = incident.hypotheses.get(link.root) {
                     let behind = root.likelihood - incident.hypotheses.best_likelihood();
-                    found.consider(Some(link.root), behind + link.weight - alone, near);
+                    let near = found.near.max(lateness(model, incident, root, new, found.late));
+                    let fit = behind + link.weight - alone + crowd(model, incident, root, new);
+                    found.consider(Some(link.root), fit, near);
                 }
             }
         }
-        let limits = (spec.limits.members_max, spec.times.max_duration);
-        for found in &mut self.list {
-            let Some(incident) = incidents.get(found.incident) else {
-                continue;
-            };
-            let own = incident.symptom(seen.subject.entity);
-            let group = seen.subject.fallback;
-            if own.is_some_and(|s| s.is_alerting())
-                || group.is_some_and(|group| incident.hypotheses.get(group).is_some())
-            {
-                // The entity is a member already, or the labels that the policy groups by are
-                // those of a member: never worse than a root of its own.
-                found.consider(None, Score::ZERO, found.near);
-            }
-            found.limit = incident.refuses(onset, limits);
-        }
+        self.weigh_members(model, incidents, new);
         if let Some(all) = &mut self.all {
             all.clone_from(&self.list);
         }
         self.list.retain(|m| m.ratio >= model.policy.logs.join_ratio);
         // Of equals the newer incident.
         self.list.sort_by_key(|m| (std::cmp::Reverse(m.ratio), std::cmp::Reverse(m.order)));
+    }
+
+    /// What does not depend on a root: who is a member already, habits, limits.
+    fn weigh_members(&mut self, model: Model<'_>, incidents: &Incidents, new: &Newcomer<'_>) {
+        let spec = &model.policy.spec;
+        let limits = (spec.limits.members_max, spec.times.max_duration);
+        for found in &mut self.list {
+            let Some(incident) = incidents.get(found.incident) else {
+                continue;
+            };
+            let own = incident.symptom(new.seen.subject.entity).filter(|s| s.is_alerting());
+            let group = new.seen.subject.fallback;
+            if own.is_some() || group.is_some_and(|g| incident.hypotheses.get(g).is_some()) {
+                // The entity is a member already, or the labels that the policy groups by are
+                // those of a member: never worse than a root of its own.
+                found.consider(None, Score::ZERO, found.near);
+            }
+            if own.is_some_and(|own| own.firing > 0) && found.late > found.near {
+                // What fires on it still, makes another of its rules fire.
+                let usual = new.around.map_or(Score::ZERO, |around| {
+                    let chance = around.chance(incident.alerting, spec.grouping.late_window);
+                    Score::from_f64(ln(spec.grouping.late_weight / chance)).min(Score::ZERO)
+                });
+                found.consider(None, Score::ZERO, found.late + usual);
+            }
+            if found.ratio > Score::WORST {
+                found.ratio += new.habit;
+            }
+            found.limit = incident.refuses(new.onset, limits);
+        }
     }
 
     fn begin(&mut self, slots: usize) {
@@ -132,7 +157,7 @@ impl Matches {
                 root: None,
                 decay: Score::WORST,
                 near: nearness(gap, grouping.window),
-                near_standing: nearness(gap, grouping.standing_window),
+                late: nearness(gap, grouping.late_window),
                 order: incident.order,
                 limit: None,
             });
@@ -165,6 +190,59 @@ fn nearness(gap: Span, window: Span) -> Score {
     if left > 0.0 { Score::from_f64(ln(left)) } else { Score::WORST }
 }
 
+/// `ln` of the ratio for an alert that comes late, while `root` goes on; `late` is the decay.
+fn lateness(
+    model: Model<'_>,
+    incident: &Incident,
+    root: &Hypothesis,
+    new: &Newcomer<'_>,
+    late: Score,
+) -> Score {
+    match new.around {
+        Some(around) if late > Score::WORST && incident.goes_on(root.entity) => {
+            let is_own = root.entity == new.seen.subject.entity;
+            let reached = if is_own { 1.0 } else { reached(model, root) };
+            late + going_on(model, incident, reached, around)
+        }
+        _ => Score::WORST,
+    }
+}
+
+/// Less for a root with more direct dependents than a walk is long, as far as no more of them
+/// alert than do everywhere: those that are silent speak against it.
+fn crowd(model: Model<'_>, incident: &Incident, root: &Hypothesis, new: &Newcomer<'_>) -> Score {
+    let dependents = model.dependents(root.entity).len();
+    let is_crowd = dependents > CROWD && root.entity != new.seen.subject.entity;
+    let Some(around) = new.around.filter(|_| is_crowd) else {
+        return Score::ZERO;
+    };
+    let chance = around.chance(incident.alerting, model.policy.spec.grouping.coincidence_window);
+    let mut odds = coincidence(root.sums.complaining as usize + 1, dependents, chance);
+    if incident.symptom(root.entity).is_some_and(|symptom| symptom.is_alerting()) {
+        // That it has a fault is no supposition then.
+        odds -= ln(chance);
+    }
+    Score::from_f64(odds).min(Score::ZERO)
+}
+
+/// The share of a root's direct dependents that its fault reaches, as far as is known.
+fn reached(model: Model<'_>, root: &Hypothesis) -> f64 {
+    let dependents = model.dependents(root.entity).len() as f64;
+    ((f64::from(root.sums.complaining) + 1.0) / (dependents + 2.0)).min(1.0)
+}
+
+/// How much more likely what goes on explains one more alert than chance does: `ln` of a factor,
+/// never more than one.
+fn going_on(model: Model<'_>, incident: &Incident, reached: f64, around: Surroundings) -> Score {
+    let grouping = &model.policy.spec.grouping;
+    let chance = around.chance(incident.alerting, grouping.late_window);
+    // A lone alert may be noise; several entities seldom are.
+    let share = f64::from(incident.alerting) / f64::from(grouping.real_entities);
+    let real = power(share.min(1.0), 5.0);
+    let factor = grouping.late_weight * reached * real / chance;
+    if factor > 0.0 { Score::from_f64(ln(factor)).min(Score::ZERO) } else { Score::WORST }
+}
+
 /// Whether two incidents are one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Joint {
@@ -187,13 +265,52 @@ pub(crate) fn joint(model: Model<'_>, a: &Incident, b: &Incident, onset: Timesta
     if planted!(MergeWindowIgnored: false, old) {
         return Joint::TooOld;
     }
+    let apart = a.onset.since(b.onset).max(b.onset.since(a.onset));
+    weigh_joint(model, a, b, nearness(apart, spec.grouping.window))
+}
+
+/// Whether a fragment that began earlier or elsewhere is part of `incident`, whose candidate goes
+/// on: what would have joined, had it come now.
+pub(crate) fn fragment(
+    model: Model<'_>,
+    incident: &Incident,
+    other: &Incident,
+    around: Surroundings,
+) -> Joint {
+    let (incident, other) =
+        if other.alerting > incident.alerting { (other, incident) } else { (incident, other) };
+    let late = incident.candidate.and_then(|candidate| {
+        let root = incident.hypotheses.get(candidate)?;
+        let node = candidate.node()?;
+        // Larger audiences are gathered by coincidence alone.
+        let is_small = -model.walks.prior(node).to_f64() <= ln(HYPOTHESES_MAX as f64);
+        let goes_on = incident.goes_on(candidate) && other.firing > 0;
+        let gap = incident.onset.since(other.newest).max(other.onset.since(incident.newest));
+        let late = nearness(gap, model.policy.spec.grouping.late_window);
+        let fits = is_small && goes_on && late > Score::WORST;
+        let around = around.without(other.alerting);
+        // Twice: that it fires still when all the rest does, is no chance either.
+        let factor =
+            going_on(model, incident, reached(model, root), around) + Score::from_f64(ln(2.0));
+        fits.then(|| late + factor.min(Score::ZERO))
+    });
+    match late {
+        Some(late) => weigh_joint(model, incident, other, late),
+        None => Joint::Unlikely(Score::WORST),
+    }
+}
+
+fn weigh_joint(model: Model<'_>, a: &Incident, b: &Incident, near: Score) -> Joint {
+    let spec = &model.policy.spec;
     if a.newest.max(b.newest).since(a.onset.min(b.onset)) > spec.times.max_duration {
         return Joint::TooLong;
     }
     if a.members.len() + b.members.len() > spec.limits.members_max as usize {
         return Joint::TooMany;
     }
-    let apart = a.onset.since(b.onset).max(b.onset.since(a.onset));
-    let ratio = a.merge_ratio(model, b) + nearness(apart, spec.grouping.window);
+    if near == Score::WORST {
+        return Joint::Unlikely(Score::WORST);
+    }
+    let ratio = a.merge_ratio(model, b) + near;
     if ratio >= model.policy.logs.join_ratio { Joint::One(ratio) } else { Joint::Unlikely(ratio) }
 }

@@ -15,14 +15,25 @@ pub(crate) struct Hypothesis {
     pub(crate) prior: Score,
     /// Log-likelihood, relative to "this root explains none of the members".
     pub(crate) likelihood: Score,
-    /// Sum of the symptoms it would explain.
-    pub(crate) explained: Score,
-    /// Direct dependents that alert in this incident.
-    pub(crate) complaining: u32,
+    /// What the symptoms above it come to.
+    pub(crate) sums: Sums,
     /// Score as a candidate; [`Score::WORST`] when nothing speaks for it.
     pub(crate) score: Score,
     /// Whether it can be a candidate at all.
     pub(crate) nameable: bool,
+}
+
+/// What the symptoms above a root come to, kept up to date by differences.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Sums {
+    /// The symptoms it would explain.
+    pub(crate) explained: Score,
+    /// The same if it is silent: then distance counts little, since what lies on the way alerts.
+    pub(crate) quietly: Score,
+    /// The pull of what it would explain.
+    pub(crate) covered: Score,
+    /// Direct dependents that alert.
+    pub(crate) complaining: u32,
 }
 
 /// At most [`HYPOTHESES_MAX`] roots.
@@ -41,6 +52,15 @@ impl Hypotheses {
 
     pub(crate) fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// The root at a place, below [`Self::len`].
+    pub(crate) fn nth(&self, at: usize) -> Hypothesis {
+        self.list[at]
+    }
+
+    pub(crate) fn set_score(&mut self, at: usize, score: Score) {
+        self.list[at].score = score;
     }
 
     pub(crate) fn get(&self, entity: Entity) -> Option<&Hypothesis> {

@@ -98,6 +98,8 @@ pub(crate) struct Incident {
     pub(crate) firing: u32,
     /// Entities that alert in it.
     pub(crate) alerting: u32,
+    /// The pull of all that alerts in it.
+    pub(crate) pull: Score,
     /// When the last member stopped firing.
     pub(crate) quiet_since: Timestamp,
     pub(crate) first_seq: Seq,
@@ -151,6 +153,7 @@ impl Incident {
             rerank_cause: None,
             firing: 0,
             alerting: 0,
+            pull: Score::ZERO,
             quiet_since: now,
             first_seq: seq,
             last_seq: seq,
@@ -212,12 +215,12 @@ impl Incident {
         settled.min(resolved)
     }
 
-    /// Whether the incident stands on this root: it is the candidate, it still fires, and the
-    /// incident is large enough not to be chance.
-    pub(crate) fn stands_on(&self, root: Entity, entities_min: u32) -> bool {
-        self.candidate == Some(root)
-            && self.alerting >= entities_min
-            && self.symptom(root).is_some_and(|symptom| symptom.firing > 0)
+    /// Whether this root goes on causing: it fires, or it is silent and something else does.
+    pub(crate) fn goes_on(&self, root: Entity) -> bool {
+        match self.symptom(root) {
+            Some(symptom) if symptom.is_alerting() => symptom.firing > 0,
+            _ => self.firing > 0,
+        }
     }
 
     /// Notes that a member fires, for the first time or again.

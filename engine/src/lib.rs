@@ -85,6 +85,7 @@
 #![forbid(unsafe_code)]
 
 mod alerts;
+mod background;
 mod decision;
 mod engine;
 mod event;

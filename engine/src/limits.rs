@@ -49,6 +49,14 @@ impl Limit {
 pub(crate) const HYPOTHESES_MAX: usize = 64;
 /// Live incidents known per entity; the newest stay.
 pub(crate) const LIVE_PER_ENTITY_MAX: usize = 8;
+/// Entities known to have begun to alert lately, for one part of the graph; the newest stay.
+pub(crate) const BEGINNINGS_MAX: usize = 4096;
+/// Direct dependents known to have begun to alert lately, for one root; the newest stay.
+pub(crate) const DEPENDENTS_MAX: usize = 32;
+/// Parts of the graph, and roots, about which something is remembered; the newest stay.
+pub(crate) const PARTS_MAX: usize = 16_384;
+/// Alerts whose habit is remembered; the newest stay.
+pub(crate) const HABITS_MAX: usize = 262_144;
 /// Callers and callees remembered per symptom, rules and metrics likewise.
 pub(crate) const PER_SYMPTOM_MAX: usize = 64;
 
@@ -68,7 +76,7 @@ mod tests {
             size_of::<Symptom>(),
             size_of::<Hypothesis>(),
         ];
-        let said = [200, 72, 240, 48];
+        let said = [208, 72, 248, 72];
         assert!(sizes.iter().zip(said).all(|(&size, said)| size <= said), "{sizes:?}");
     }
 }

@@ -122,13 +122,13 @@ impl<'a> Model<'a> {
             Some(node) => {
                 for entry in self.walks.reach(node) {
                     let root = Entity::inside(entry.root);
-                    links.push(self.link(subject, root, entry.relation));
+                    links.push(self.link(seen, root, entry.relation));
                 }
             }
-            None => links.push(self.link(subject, subject.entity, Relation::Below(0))),
+            None => links.push(self.link(seen, subject.entity, Relation::Below(0))),
         }
         if let Some(caller) = subject.caller {
-            let link = self.link(subject, caller, Relation::Caller);
+            let link = self.link(seen, caller, Relation::Caller);
             match links.iter_mut().find(|l| l.root == caller) {
                 Some(known) if known.weight < link.weight => *known = link,
                 Some(_) => {}
@@ -137,12 +137,13 @@ impl<'a> Model<'a> {
         }
         if let Some(group) = subject.fallback {
             let prior = -Score::from_f64(ln(FALLBACK_AUDIENCE));
-            let link = self.link(subject, group, Relation::Fallback);
+            let link = self.link(seen, group, Relation::Fallback);
             links.push(Link { prior, nameable: false, ..link });
         }
     }
 
-    fn link(self, subject: &Subject, root: Entity, relation: Relation) -> Link {
+    fn link(self, seen: &Observation, root: Entity, relation: Relation) -> Link {
+        let subject = &seen.subject;
         let logs = &self.policy.logs;
         let (weight, explained) = match relation {
             Relation::Below(hops) => {
@@ -152,8 +153,9 @@ impl<'a> Model<'a> {
             Relation::Caller => (logs.caller, logs.explained_caller),
             Relation::Fallback => (logs.fallback, logs.explained_fallback),
         };
-        // A CpuHigh says "me", a TrafficLow "not me".
-        let claim = Score::from_f64(self.policy.spec.weights.of(subject.kind).claim);
+        // A CpuHigh says "me", a TrafficLow "not me"; a weak one says it less.
+        let sure = seen.strength.to_f64().min(1.0);
+        let claim = Score::from_f64(self.policy.spec.weights.of(subject.kind).claim * sure);
         let said = if root == subject.entity { claim } else { -claim };
         Link {
             root,

@@ -139,6 +139,11 @@ pub struct Times {
     pub merge_window: Span,
     /// An incident takes no more alerts when this much older than the alert's onset.
     pub max_duration: Span,
+    /// An alert that fires again this soon after it ended stays in its incident, when nothing
+    /// explains it better.
+    pub refire_within: Span,
+    /// The same once the incident is resolved, which is opened again then.
+    pub reopen_within: Span,
     /// Onsets of one alert are counted over this long.
     pub flap_window: Span,
     /// A flapping alert is suppressed for this long, and half as long again at each onset.
@@ -158,7 +163,9 @@ impl Default for Times {
             quiet_for: Span::from_secs(120),
             retain_for: Span::from_secs(3600),
             merge_window: Span::from_secs(180),
-            max_duration: Span::from_secs(900),
+            max_duration: Span::from_secs(2700),
+            refire_within: Span::from_secs(30),
+            reopen_within: Span::from_secs(150),
             flap_window: Span::from_secs(900),
             flap_hold: Span::from_secs(3600),
             flap_steady: Span::from_secs(300),
@@ -186,12 +193,25 @@ pub struct Grouping {
     pub join_ratio: f64,
     /// The ratio falls to zero, linearly, this long after the incident's last new evidence.
     pub window: Span,
-    /// The same for what depends on the candidate of an incident that stands: its cause still
-    /// fires, and it explains at least `standing_entities`. Real incidents develop over minutes,
-    /// and a cause that goes on goes on causing.
-    pub standing_window: Span,
-    /// Alerting entities from which on an incident stands.
-    pub standing_entities: u32,
+    /// An incident that goes on may take late alerts for this long after its last new evidence,
+    /// and fragments of itself that began this long before or after: real incidents develop over
+    /// minutes, and a cause that goes on goes on causing.
+    pub late_window: Span,
+    /// A late alert counts this much, divided by how likely an entity begins to alert by chance
+    /// within `late_window`: where little else happens it belongs to what goes on.
+    pub late_weight: f64,
+    /// Alerting entities from which on an incident is surely no chance; with fewer, it takes late
+    /// alerts by the fifth power of the share.
+    pub real_entities: u32,
+    /// Over this long it is counted how often entities begin to alert.
+    pub background_window: Span,
+    /// An alert that was alone in its incident before says less: each time alone counts this many
+    /// times as much as once with others.
+    pub habit_weight: f64,
+    /// Dependents of one root that begin to alert within this long may be a coincidence.
+    pub coincidence_window: Span,
+    /// From these odds on, in nats, they are not, and their incidents become one.
+    pub coincidence_min: f64,
     /// Bound of what an entity's own alerts may claim, either way, in nats.
     pub claim_max: f64,
     /// Onsets within the flap window from which on an alert is flapping.
@@ -209,10 +229,15 @@ impl Default for Grouping {
             dependent_weight: 0.2,
             caller_weight: 0.3,
             leak: 0.02,
-            join_ratio: 0.30,
+            join_ratio: 0.35,
             window: Span::from_secs(80),
-            standing_window: Span::from_secs(600),
-            standing_entities: 4,
+            late_window: Span::from_secs(600),
+            late_weight: 0.25,
+            real_entities: 3,
+            background_window: Span::from_secs(1200),
+            habit_weight: 6.0,
+            coincidence_window: Span::from_secs(300),
+            coincidence_min: 5.0,
             claim_max: 4.0,
             flap_onsets: 3,
             fallback_weight: 0.8,
@@ -243,6 +268,10 @@ pub struct Ranking {
     pub entry_weight: f64,
     /// Price of naming an entity without an alert of its own.
     pub silent_price: f64,
+    /// The decay beyond the first dependency, for such an entity: what lies on the way alerts.
+    pub silent_decay: f64,
+    /// It must explain all that alerts: to this power goes the share that it does.
+    pub silent_coverage: f64,
     /// Scores this far apart differ by a factor e in confidence.
     pub temperature: f64,
     /// Score of "none of these" among the candidates.
@@ -254,7 +283,7 @@ pub struct Ranking {
 impl Default for Ranking {
     fn default() -> Self {
         Self {
-            hops_max: 3,
+            hops_max: 4,
             decay: 0.7,
             strength_base: 0.5,
             strength_per_ln: 0.5,
@@ -262,8 +291,10 @@ impl Default for Ranking {
             strength_by_severity: [1.2, 0.7, 0.35],
             starved_weight: 0.5,
             slack: 3.0,
-            entry_weight: 0.5,
-            silent_price: 1.0,
+            entry_weight: 0.3,
+            silent_price: 0.5,
+            silent_decay: 0.98,
+            silent_coverage: 2.0,
             temperature: 0.35,
             none_score: 1.0,
             low_confidence: 0.4,
@@ -315,6 +346,8 @@ pub(crate) struct Logs {
     pub(crate) join_ratio: Score,
     /// `decay^hops` of the ranking.
     pub(crate) rank_decay: Vec<f64>,
+    /// The same for a silent candidate, up to the hops of the grouping.
+    pub(crate) silent_decay: Vec<f64>,
 }
 
 impl Policy {
@@ -376,6 +409,8 @@ impl Logs {
             list
         };
         let below = powers(grouping.decay, grouping.hops_max);
+        let mut silent = powers(ranking.silent_decay, grouping.hops_max);
+        silent.iter_mut().for_each(|w| *w *= ranking.decay / ranking.silent_decay);
         Self {
             explained_below: below.iter().map(|&w| explained(w)).collect(),
             below: below.iter().map(|&w| plain(w)).collect(),
@@ -387,6 +422,7 @@ impl Logs {
             explained_fallback: explained(grouping.fallback_weight),
             join_ratio: plain(grouping.join_ratio),
             rank_decay: powers(ranking.decay, ranking.hops_max),
+            silent_decay: silent,
         }
     }
 }

@@ -112,6 +112,16 @@ pub(crate) fn exp(x: f64) -> f64 {
     libm::exp(x)
 }
 
+/// `ln(n!)`, bit-equal on every machine.
+pub(crate) fn ln_factorial(n: f64) -> f64 {
+    libm::lgamma(n + 1.0)
+}
+
+/// `base` to the power of `exponent`, bit-equal on every machine.
+pub(crate) fn power(base: f64, exponent: f64) -> f64 {
+    libm::pow(base, exponent)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

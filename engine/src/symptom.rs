@@ -28,6 +28,8 @@ pub(crate) struct Symptom {
     pub(crate) claims: Score,
     /// How much it counts as a symptom of a root elsewhere.
     pub(crate) pull: Score,
+    /// What of the pull is in the sums of the roots below.
+    pub(crate) counted: Score,
     /// Members on this entity that fire now.
     pub(crate) firing: u32,
 }
@@ -66,6 +68,7 @@ impl Symptom {
             rules: Vec::new(),
             claims: Score::ZERO,
             pull: Score::ZERO,
+            counted: Score::ZERO,
             firing: 0,
         }
     }
@@ -201,6 +204,11 @@ impl Symptom {
         let weights = &model.policy.spec.weights;
         let asked = |kind: Kind| self.strengths[kind.index()].times(weights.of(kind).symptom);
         Kind::ALL.into_iter().map(asked).max().unwrap_or_default()
+    }
+
+    /// What a silent root `hops` below it would explain of this entity's symptom.
+    pub(crate) fn quietly_explained(&self, model: Model<'_>, hops: u8) -> Score {
+        self.asks(model).times(model.policy.logs.silent_decay[usize::from(hops)])
     }
 
     /// How much of this entity's symptom `root`, `hops` below it, would explain.

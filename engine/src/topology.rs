@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::unionfind::UnionFind;
 
 use crate::hash::Fnv;
 
@@ -124,7 +125,8 @@ impl TopologyBuilder {
         let version = version_of(&names, &edges);
         let dependencies = Adjacency::new(names.len(), edges.iter().copied());
         let dependents = Adjacency::new(names.len(), edges.iter().map(|&(a, b)| (b, a)));
-        (Topology { names, dependencies, dependents, version }, self.report)
+        let parts = Parts::new(names.len(), &edges);
+        (Topology { names, dependencies, dependents, parts, version }, self.report)
     }
 }
 
@@ -146,6 +148,7 @@ pub struct Topology {
     names: Vec<Box<str>>,
     dependencies: Adjacency,
     dependents: Adjacency,
+    parts: Parts,
     version: u64,
 }
 
@@ -193,6 +196,12 @@ impl Topology {
         &self.names[node as usize]
     }
 
+    /// The connected part of the graph that `node` is in, and how many entities that has.
+    pub(crate) fn part(&self, node: Node) -> (u32, u32) {
+        let part = self.parts.of[node as usize];
+        (part, self.parts.sizes[part as usize])
+    }
+
     /// What `node` depends on, in the order of names.
     pub(crate) fn dependencies(&self, node: Node) -> &[Node] {
         self.dependencies.of(node)
@@ -201,6 +210,34 @@ impl Topology {
     /// What depends on `node`, in the order of names.
     pub(crate) fn dependents(&self, node: Node) -> &[Node] {
         self.dependents.of(node)
+    }
+}
+
+/// Which connected part of the graph each node is in, directions aside.
+#[derive(Clone, Debug, Default)]
+struct Parts {
+    /// By node: the smallest node of its part.
+    of: Vec<Node>,
+    /// How many nodes a part has, by its smallest node.
+    sizes: Vec<u32>,
+}
+
+impl Parts {
+    fn new(nodes: usize, edges: &[(Node, Node)]) -> Self {
+        let mut union = UnionFind::<Node>::new(nodes);
+        for &(from, to) in edges {
+            union.union(from, to);
+        }
+        let mut smallest = vec![Node::MAX; nodes];
+        let mut of = Vec::with_capacity(nodes);
+        let mut sizes = vec![0; nodes];
+        for (node, part) in (0..).zip(union.into_labeling()) {
+            let first = &mut smallest[part as usize];
+            *first = node.min(*first);
+            of.push(*first);
+            sizes[*first as usize] += 1;
+        }
+        Self { of, sizes }
     }
 }
 

@@ -57,6 +57,8 @@ pub enum Code {
     ExplainsOthers,
     /// Not all that depend on it complain. Only for a silent candidate.
     Disagreement,
+    /// Something alerts that it does not explain. Only for a silent candidate.
+    Unexplained,
     /// It has no alert of its own.
     Silent,
 }
@@ -71,6 +73,7 @@ impl Code {
             Self::Explains => "EXPLAINS",
             Self::ExplainsOthers => "EXPLAINS_OTHERS",
             Self::Disagreement => "DISAGREEMENT",
+            Self::Unexplained => "UNEXPLAINED",
             Self::Silent => "SILENT",
         }
     }
@@ -93,9 +96,10 @@ pub struct Evidence<'a> {
     /// Value times weight.
     pub contribution: Score,
     /// How many: hops for `Explains`, entities for `ExplainsOthers`, slow callees for
-    /// `StarvedCaller`, complaining dependents for `Disagreement`, else 1.
+    /// `StarvedCaller`, complaining dependents for `Disagreement`, alerting
+    /// entities that it does not explain for `Unexplained`, else 1.
     pub count: u32,
-    /// Of how many, for `Disagreement` and `StarvedCaller`; else `count`.
+    /// Of how many, for `Disagreement`, `Unexplained` and `StarvedCaller`; else `count`.
     pub of: u32,
 }
 
@@ -287,7 +291,7 @@ impl<'a> IncidentView<'a> {
             return Vec::new();
         };
         let terms = self.incident.terms(self.model, root);
-        let mut list = self.own_terms(&terms);
+        let mut list = self.own_terms(root, &terms);
         list.extend(self.explained_terms(root, &terms));
         list.sort_by(|a, b| {
             let size = |e: &Evidence<'_>| e.contribution.micros().abs();
@@ -296,7 +300,7 @@ impl<'a> IncidentView<'a> {
         list
     }
 
-    fn own_terms(&self, terms: &Terms) -> Vec<Evidence<'a>> {
+    fn own_terms(&self, root: &Hypothesis, terms: &Terms) -> Vec<Evidence<'a>> {
         let mut list = Vec::new();
         if let Some(own) = terms.own {
             let term = Evidence::new(Code::OwnAlert, own.strength, own.score, (1, 1));
@@ -313,6 +317,12 @@ impl<'a> IncidentView<'a> {
             let (value, less) = (terms.explained, terms.disagreement);
             list.push(Evidence::new(Code::Disagreement, value, less, terms.complaining));
         }
+        if terms.unexplained < Score::ZERO {
+            let value = terms.explained + terms.disagreement;
+            let explained = self.incident.symptoms_above(self.model, root.entity).count() as u32;
+            let counts = (self.incident.alerting.saturating_sub(explained), self.incident.alerting);
+            list.push(Evidence::new(Code::Unexplained, value, terms.unexplained, counts));
+        }
         list
     }
 
@@ -323,8 +333,11 @@ impl<'a> IncidentView<'a> {
             .symptoms_above(self.model, root.entity)
             .map(|(at, hops)| {
                 let symptom = &self.incident.symptoms[at];
-                let (value, part) =
-                    (symptom.asks(self.model), symptom.explained_by(self.model, own, hops));
+                let value = symptom.asks(self.model);
+                let part = match terms.own {
+                    Some(_) => symptom.explained_by(self.model, own, hops),
+                    None => symptom.quietly_explained(self.model, hops),
+                };
                 let count = hops.into();
                 let term = Evidence::new(Code::Explains, value, part, (count, count));
                 Evidence { entity: Some(self.model.name(symptom.entity)), ..term }
@@ -459,7 +472,7 @@ impl<'a> IncidentView<'a> {
 }
 
 /// Scores by code, in the order in which ties are told.
-fn by_code(terms: &Terms) -> [(Code, Score); 5] {
+fn by_code(terms: &Terms) -> [(Code, Score); 6] {
     let own = terms.own.map_or(Score::ZERO, |own| own.score);
     let starved = terms.starved.map_or(Score::ZERO, |starved| starved.score);
     [
@@ -467,13 +480,14 @@ fn by_code(terms: &Terms) -> [(Code, Score); 5] {
         (Code::Explains, terms.explained),
         (Code::StarvedCaller, starved),
         (Code::Disagreement, terms.disagreement),
+        (Code::Unexplained, terms.unexplained),
         (Code::Silent, terms.silent),
     ]
 }
 
 /// The same, with the own alert counted where silence is.
-fn by_silence(mut scores: [(Code, Score); 5]) -> [(Code, Score); 5] {
+fn by_silence(mut scores: [(Code, Score); 6]) -> [(Code, Score); 6] {
     let own = std::mem::take(&mut scores[0].1);
-    scores[4].1 += own;
+    scores[5].1 += own;
     scores
 }

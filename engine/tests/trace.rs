@@ -3,10 +3,10 @@
 mod support;
 
 use hypocenter_engine::{
-    Decision, Decisions, Engine, HashSeed, Policy, Progress, Score, Status, Timestamp, Verdict,
-    Weighed,
+    Decision, Decisions, Engine, HashSeed, PolicySpec, Progress, Score, Span, Status, Timestamp,
+    Verdict, Weighed,
 };
-use support::{Event, graph};
+use support::{Event, graph, policy};
 
 fn event(now: i64, alertname: &str, service: &str) -> Event {
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -43,8 +43,12 @@ fn storm() -> Vec<Event> {
 }
 
 fn engine() -> Engine {
+    engine_with(|_| {})
+}
+
+fn engine_with(change: fn(&mut PolicySpec)) -> Engine {
     let dependents: Vec<String> = (0..12).map(|n| format!("s{n}>hub")).collect();
-    Engine::new(Policy::default(), graph(&dependents.join(" ")), "test/0", HashSeed(1))
+    Engine::new(policy(change), graph(&dependents.join(" ")), "test/0", HashSeed(1))
 }
 
 /// All decisions, and what was weighed for each event.
@@ -145,18 +149,20 @@ fn every_placement_is_weighed_and_the_weights_say_what_was_decided() {
 
 #[test]
 fn an_alert_that_goes_back_says_so() {
-    let mut engine = engine();
+    let mut engine = engine_with(|spec| spec.times.reopen_within = Span::from_secs(600));
     engine.start_trace();
     let mut decisions = Decisions::new();
     let resolved = |now| Event {
         ends: Some(now),
         status: Some(Status::Resolved),
-        ..event(now, "PoolExhausted", "db")
+        ..event(now, "PoolExhausted", "hub")
     };
+    let other = event(1_001_000, "HighLatency", "s1");
     let list = [
-        event(1_000_000, "PoolExhausted", "db"),
+        event(1_000_000, "PoolExhausted", "hub"),
+        Event { ends: Some(1_011_000), ..other },
         resolved(1_010_000),
-        event(1_300_000, "PoolExhausted", "db"),
+        event(1_300_000, "PoolExhausted", "hub"),
     ];
     for (seq, event) in list.iter().enumerate() {
         decisions.clear();

@@ -132,7 +132,8 @@ pub struct Candidate<'a> {
 /// One term of the candidate's score.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct EvidenceTerm<'a> {
-    /// `OWN_ALERT`, `STARVED_CALLER`, `EXPLAINS`, `EXPLAINS_OTHERS`, `DISAGREEMENT`, `SILENT`.
+    /// `OWN_ALERT`, `STARVED_CALLER`, `EXPLAINS`, `EXPLAINS_OTHERS`, `DISAGREEMENT`,
+    /// `UNEXPLAINED`, `SILENT`.
     pub code: &'static str,
     /// The same for people.
     pub text: String,
@@ -464,6 +465,7 @@ fn explain(term: &Evidence<'_>) -> String {
         Code::Explains => format!("{entity} depends on it over {count} hops and complains"),
         Code::ExplainsOthers => format!("{count} further dependents complain"),
         Code::Disagreement => format!("only {count} of its {of} direct dependents complain"),
+        Code::Unexplained => format!("it does not explain {count} of the {of} that alert"),
         Code::Silent => "it has no alert of its own".to_owned(),
     }
 }
@@ -476,6 +478,7 @@ impl<'a> Lost<'a> {
             Code::Explains | Code::ExplainsOthers => "it explains less of what others complain of",
             Code::StarvedCaller => "its callees do not point at it",
             Code::Disagreement => "fewer of its dependents complain",
+            Code::Unexplained => "it leaves more unexplained",
             Code::Silent => "it has no alert of its own",
         };
         Self {

@@ -120,6 +120,8 @@ impl Engine {
         assert_eq!(incident.by_entity.len(), incident.symptoms.len(), "{id}");
         let alerting = incident.symptoms.iter().filter(|s| s.is_alerting()).count();
         assert_eq!(incident.alerting as usize, alerting, "{id} counts entities");
+        let pull: crate::Score = incident.symptoms.iter().map(|s| s.counted).sum();
+        assert_eq!(incident.pull, pull, "{id} sums the pull of all");
         for (at, symptom) in incident.symptoms.iter().enumerate() {
             assert_eq!(incident.by_entity.get(&symptom.entity), Some(&(at as u32)));
             symptom.check(members);
@@ -141,8 +143,7 @@ impl Engine {
             let first = roots.iter().position(|r| r.entity == root.entity);
             assert_eq!(first, Some(at), "{id}: a root stands once");
             let name = model.name(root.entity);
-            let fresh = incident.figures(model, root.entity);
-            assert_eq!((root.explained, root.complaining), fresh, "{id}: {name}");
+            assert_eq!(root.sums, incident.sums(model, root.entity), "{id}: {name}");
             let score = incident.score_of(model, root);
             assert_eq!(root.score, score, "{id}: score of {name}");
         }

@@ -50,6 +50,7 @@ impl Engine {
             return;
         };
         alert.state = State::Resolved { at };
+        alert.ended = at;
         let (episode, place) = (alert.episode(), alert.place);
         out.push(Decision::Resolved { alert: episode, expired });
         self.alerts.note_resolved(key);
@@ -145,6 +146,15 @@ impl Engine {
         };
         incident.phase = phase;
         let tenant = incident.tenant;
+        if phase == Phase::Resolved {
+            // What was alone says less the next time.
+            let alone = incident.alerting == 1;
+            for member in &incident.members {
+                if let Some(alert) = self.alerts.get(member.alert) {
+                    self.background.note_habit(alert.hash, alone);
+                }
+            }
+        }
         for root in self.roots_of(key) {
             self.incidents.disregard(tenant, root, key);
         }

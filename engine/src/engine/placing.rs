@@ -6,7 +6,7 @@ use super::Engine;
 use crate::alerts::{Alert, AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
 use crate::event::AlertEvent;
-use crate::grouping::{Joint, joint};
+use crate::grouping::{Joint, Newcomer, joint};
 use crate::incident::{Incident, IncidentKey, Member, Opening, Phase};
 use crate::kind::Kind;
 use crate::limits::Limit;
@@ -14,6 +14,7 @@ use crate::model::Observation;
 #[cfg(feature = "planted")]
 use crate::planted::in_hash_order;
 use crate::planted::planted;
+use crate::policy::Times;
 use crate::subject::Subject;
 use crate::time::Timestamp;
 
@@ -49,6 +50,7 @@ impl Engine {
             state: State::Firing { until, timeout },
             starts_at,
             held: event.held,
+            ended: Timestamp::MIN,
             place: Place::Suppressed(Suppressor::Meta),
             strength: seen.strength,
             excess: seen.excess,
@@ -99,7 +101,8 @@ impl Engine {
             return;
         };
         let flapping = alert.note_onset(now, times.flap_window, onsets, times.flap_hold);
-        let (episode, before) = (alert.episode(), alert.place);
+        let (episode, before, tenant) = (alert.episode(), alert.place, alert.tenant);
+        self.watch(tenant, seen.subject.entity);
         let by = if seen.subject.kind == Kind::Meta {
             Some(Suppressor::Meta)
         } else if chronic {
@@ -130,11 +133,17 @@ impl Engine {
             return;
         };
         let onset = self.onset(alert.starts_at).minus(alert.held);
-        let (tenant, episode) = (alert.tenant, alert.episode());
+        let (tenant, episode, hash) = (alert.tenant, alert.episode(), alert.hash);
         let home = self.home(key, onset);
+        self.gather_coincidences(tenant, seen, onset, out);
         self.link(seen);
+        self.around = self.surroundings(tenant, seen.subject.entity, onset);
+        let habit_weight = self.world.policy.spec.grouping.habit_weight;
+        let habit = self.background.habit(hash, habit_weight);
         let model = self.world.model();
-        self.matches.find(model, &self.incidents, tenant, seen, &self.links, onset);
+        let (links, around) = (&self.links, self.around);
+        let newcomer = Newcomer { seen, links, tenant, onset, around, habit };
+        self.matches.find(model, &self.incidents, &newcomer);
         if let Some(trace) = &mut self.trace {
             let all = self.matches.all.as_deref().unwrap_or_default();
             let all = (all, home);
@@ -153,13 +162,21 @@ impl Engine {
     }
 
     /// The incident to which an alert that fires anew goes back when nothing explains it better:
-    /// its own, also one that was resolved, but none that is frozen.
+    /// its own, also one that was resolved, but none that is frozen, and only soon after it ended.
     fn home(&self, key: AlertKey, onset: Timestamp) -> Option<IncidentKey> {
-        let Place::Member(incident, _) = self.alerts.get(key)?.place else {
+        let alert = self.alerts.get(key)?;
+        let Place::Member(incident, _) = alert.place else {
             return None;
         };
-        let max_duration = self.world.policy.spec.times.max_duration;
-        let home = self.incidents.get(incident).filter(|i| i.phase != Phase::Merged)?;
+        let Times { max_duration, reopen_within, refire_within, .. } = self.world.policy.spec.times;
+        let since = onset.since(alert.ended);
+        // One alert that comes and goes alone is not kept together by coming again.
+        let is_home = |i: &&Incident| match i.phase {
+            Phase::Merged => false,
+            Phase::Resolved => i.alerting > 1 && since <= reopen_within,
+            Phase::Open | Phase::Settled => i.alerting > 1 && since <= refire_within,
+        };
+        let home = self.incidents.get(incident).filter(is_home)?;
         home.refuses(onset, (u32::MAX, max_duration)).is_none().then_some(incident)
     }
 
@@ -252,6 +269,7 @@ impl Engine {
         for other in planted!(HashOrderShows: in_hash_order(others, self.seed), others) {
             joined = self.try_merge(joined, other, onset, out);
         }
+        self.take_fragments(joined, out);
     }
 
     pub(super) fn add_member(
@@ -313,9 +331,14 @@ impl Engine {
         let Some(incident) = self.incidents.get_mut(key) else {
             return;
         };
+        let (tenant, alerting) = (incident.tenant, incident.alerting);
         incident.observe(model, seen, &self.links, member, onset, &mut self.turnover);
+        let began = incident.alerting > alerting;
         self.note_turnover(key);
         self.choose(key, cause, out);
+        if began {
+            self.note_beginning(tenant, seen.subject.entity, onset);
+        }
     }
 
     pub(super) fn note_turnover(&mut self, key: IncidentKey) {
@@ -390,6 +413,20 @@ impl Engine {
         if !matches!(verdict, Joint::One(_)) {
             return a;
         }
+        self.merge(a, b, out)
+    }
+
+    /// Makes two incidents one. The one that goes on is returned.
+    pub(super) fn merge(
+        &mut self,
+        a: IncidentKey,
+        b: IncidentKey,
+        out: &mut Decisions,
+    ) -> IncidentKey {
+        let model = self.world.model();
+        let (Some(first), Some(second)) = (self.incidents.get(a), self.incidents.get(b)) else {
+            return a;
+        };
         let a_first =
             planted!(YoungerSurvives: first.order > second.order, first.order < second.order);
         let (older, younger) = if a_first { (a, b) } else { (b, a) };

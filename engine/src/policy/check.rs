@@ -51,6 +51,13 @@ fn counts(spec: &PolicySpec, check: &mut Check) {
     }
     let fits = r.hops_max <= g.hops_max;
     check.within("ranking.hops_max", r.hops_max.into(), fits, "at most grouping.hops_max");
+    let late = g.late_weight;
+    check.within("grouping.late_weight", late, (0.0..=100.0).contains(&late), "0 to 100");
+    let nats = g.coincidence_min;
+    check.within("grouping.coincidence_min", nats, (0.0..=1e9).contains(&nats), "0 to 1e9");
+    let silent = r.silent_decay;
+    let ok = silent > 0.0 && silent <= 1.0;
+    check.within("ranking.silent_decay", silent, ok, "more than 0, at most 1");
     let reach = g.reach_max;
     check.within("grouping.reach_max", reach as f64, (1..=1024).contains(&reach), "1 to 1024");
     let flaps = g.flap_onsets;
@@ -74,6 +81,8 @@ fn ranking(spec: &PolicySpec, check: &mut Check) {
         ("ranking.slack", r.slack),
         ("ranking.entry_weight", r.entry_weight),
         ("ranking.silent_price", r.silent_price),
+        ("ranking.silent_coverage", r.silent_coverage),
+        ("grouping.habit_weight", g.habit_weight),
         ("ranking.none_score", r.none_score),
     ] {
         check.within(field, x, (0.0..=100.0).contains(&x), "0 to 100");
@@ -106,12 +115,16 @@ fn times(spec: &PolicySpec, check: &mut Check) {
         ("times.retain_for", t.retain_for),
         ("times.merge_window", t.merge_window),
         ("times.max_duration", t.max_duration),
+        ("times.refire_within", t.refire_within),
+        ("times.reopen_within", t.reopen_within),
         ("times.flap_window", t.flap_window),
         ("times.flap_hold", t.flap_hold),
         ("times.flap_steady", t.flap_steady),
         ("times.chronic_after", t.chronic_after),
         ("grouping.window", spec.grouping.window),
-        ("grouping.standing_window", spec.grouping.standing_window),
+        ("grouping.late_window", spec.grouping.late_window),
+        ("grouping.background_window", spec.grouping.background_window),
+        ("grouping.coincidence_window", spec.grouping.coincidence_window),
     ] {
         let secs = span.as_secs_f64();
         let ok = secs > 0.0 && secs <= MONTH_SECS;

@@ -1,5 +1,7 @@
 //! The candidate and the limits: E14 to E17.
 
+use hypocenter_engine::Code;
+
 use super::*;
 
 #[test]
@@ -93,14 +95,34 @@ fn e16_a_silent_dependency_is_named() {
         ",
         "
         0 opened #1 ClientErrorsHigh@a[0]
-        0 published #1 v1 open root=a firing=1/1
+        0 published #1 v1 open root=db silent firing=1/1
         1 joined #1 ClientErrorsHigh@b[1]
-        1 reranked #1 new_alert
         1 published #1 v2 open root=db silent firing=2/2
         2 joined #1 ClientErrorsHigh@c[2]
         2 published #1 v3 open root=db silent firing=3/3
         ",
     );
+}
+
+/// Two dependencies are silent; only one of them explains everything that alerts.
+#[test]
+fn e16_a_silent_candidate_that_explains_all_beats_one_that_explains_less() {
+    let player = play(
+        "a>q b>q a>db b>db c>db",
+        "
+        0 fire ClientErrorsHigh a value=9/1
+        1 fire ClientErrorsHigh b value=9/1
+        2 fire ClientErrorsHigh c value=9/1
+        ",
+        |_| {},
+    );
+    let view = player.engine.incidents().find(|view| !view.phase().is_final()).expect("one");
+    assert_eq!(view.member_counts(), (3, 3));
+    let candidates = view.candidates();
+    assert_eq!(candidates[0].entity, "db");
+    let other = candidates.iter().position(|one| one.entity == "q").expect("considered");
+    let lost = view.why_not(64)[other - 1];
+    assert_eq!(lost.lost_on, Code::Unexplained, "{lost:?}");
 }
 
 /// Several callers find one callee slow.

@@ -159,8 +159,13 @@ fn grouping(s: &mut Section<'_, '_>, g: &mut Grouping) {
     s.float("leak", &mut g.leak);
     s.float("join_ratio", &mut g.join_ratio);
     span(s, "window", &mut g.window);
-    span(s, "standing_window", &mut g.standing_window);
-    s.whole("standing_entities", 0..=u32::MAX, &mut g.standing_entities);
+    span(s, "late_window", &mut g.late_window);
+    s.float("late_weight", &mut g.late_weight);
+    s.whole("real_entities", 1..=u32::MAX, &mut g.real_entities);
+    span(s, "background_window", &mut g.background_window);
+    s.float("habit_weight", &mut g.habit_weight);
+    span(s, "coincidence_window", &mut g.coincidence_window);
+    s.float("coincidence_min", &mut g.coincidence_min);
     s.float("claim_max", &mut g.claim_max);
     s.whole("flap_onsets", 0..=u8::MAX, &mut g.flap_onsets);
     s.float("fallback_weight", &mut g.fallback_weight);
@@ -186,6 +191,8 @@ fn ranking(s: &mut Section<'_, '_>, r: &mut Ranking) {
     s.float("slack", &mut r.slack);
     s.float("entry_weight", &mut r.entry_weight);
     s.float("silent_price", &mut r.silent_price);
+    s.float("silent_decay", &mut r.silent_decay);
+    s.float("silent_coverage", &mut r.silent_coverage);
     s.float("temperature", &mut r.temperature);
     s.float("none_score", &mut r.none_score);
     s.float("low_confidence", &mut r.low_confidence);
@@ -199,6 +206,8 @@ fn times(s: &mut Section<'_, '_>, t: &mut Times) {
     span(s, "retain_for", &mut t.retain_for);
     span(s, "merge_window", &mut t.merge_window);
     span(s, "max_duration", &mut t.max_duration);
+    span(s, "refire_within", &mut t.refire_within);
+    span(s, "reopen_within", &mut t.reopen_within);
     span(s, "flap_window", &mut t.flap_window);
     span(s, "flap_steady", &mut t.flap_steady);
     span(s, "flap_hold", &mut t.flap_hold);

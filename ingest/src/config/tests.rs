@@ -114,7 +114,7 @@ nonsense: 1
          9:16: ranking.temperature: is 0, allowed is 0.01 to 100\n\
          10:1: nonsense: is not a known key; there are annotations, feedback, grouping, input, kinds, labels, \
          limits, log, mapping, neighbours, outputs, ranking, times, topology, web\n\
-         ranking.hops_max: is 3, allowed is at most grouping.hops_max\n"
+         ranking.hops_max: is 4, allowed is at most grouping.hops_max\n"
     );
 }
 

@@ -21,6 +21,10 @@ pub(super) struct Alert {
     pub(super) firing: bool,
     /// While it fires: when it ends by itself. Afterwards: when it ended.
     end: i64,
+    /// When it last ended, also while it fires again.
+    pub(super) ended: Option<i64>,
+    /// Which of the alerts ever heard of it is: one that was forgotten comes as another.
+    pub(super) nr: usize,
     /// Whether that end is a guess.
     guessed: bool,
     pub(super) starts: i64,
@@ -63,7 +67,7 @@ impl Oracle {
     fn end_episode(&mut self, name: Fingerprint, end: i64) {
         let now = self.now;
         let alert = self.alerts.get_mut(&name).expect("known");
-        (alert.firing, alert.end) = (false, end);
+        (alert.firing, alert.end, alert.ended) = (false, end, Some(end));
         if let Place::Incident(id) = alert.place {
             let incident = self.incidents.get_mut(&id).expect("known");
             incident.members.insert(name, false);
@@ -124,6 +128,8 @@ impl Oracle {
                 seen: seen.clone(),
                 firing: true,
                 end,
+                ended: None,
+                nr: self.heard,
                 guessed,
                 starts,
                 held: event.held,
@@ -132,6 +138,7 @@ impl Oracle {
                 flapping_until: i64::MIN,
             };
             self.alerts.insert(name, alert);
+            self.heard += 1;
             let chronic = now - starts > millis(times.chronic_after);
             self.begin(engine, name, &seen, chronic, said);
             return;

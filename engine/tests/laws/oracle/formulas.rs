@@ -96,7 +96,7 @@ impl Model {
         }
     }
 
-    fn knows(&self, entity: &str) -> bool {
+    pub(super) fn knows(&self, entity: &str) -> bool {
         self.graph.below.contains_key(entity)
     }
 
@@ -124,7 +124,8 @@ impl Model {
 
     /// The same as a logarithm, with what the kind says of its own entity.
     fn weight(&self, seen: &Seen, root: &str, expected: f64) -> f64 {
-        let claim = self.spec.weights.of(seen.kind).claim;
+        // A weak alert says it less.
+        let claim = self.spec.weights.of(seen.kind).claim * seen.strength.min(1.0);
         let said = if root == seen.entity { claim } else { -claim };
         expected.ln() + said.min(0.0)
     }
@@ -136,7 +137,7 @@ impl Model {
     }
 
     /// `ln(1/Z)`.
-    fn price(&self, root: &str) -> f64 {
+    pub(super) fn price(&self, root: &str) -> f64 {
         let g = &self.spec.grouping;
         if root.contains('=') {
             return -(2.0_f64.ln());
@@ -183,7 +184,8 @@ impl Model {
         roots
     }
 
-    /// Log-likelihood ratio of one root for both against two roots, without time. `near`: by root.
+    /// Log-likelihood ratio of one root for both against two roots. `near` is the decay in time, by
+    /// root; of no root for who is a member already.
     pub(super) fn ratio(&self, seen: &Seen, all: &[Seen], near: impl Fn(&str) -> f64) -> f64 {
         let expected = self.expected(seen);
         let weight = |root: &str| Some(self.weight(seen, root, *expected.get(root)?));
@@ -283,6 +285,19 @@ impl Model {
         most * self.spec.ranking.decay.powi(i32::from(hops))
     }
 
+    /// The same for a root without an alert of its own: what lies on the way alerts.
+    fn quietly_explains(&self, all: &[Seen], entity: &str, hops: u8) -> f64 {
+        let part = |(kind, strength): (Kind, f64)| strength * self.spec.weights.of(kind).symptom;
+        let most = self.strengths(all, entity).into_iter().map(part).fold(0.0, f64::max);
+        most * self.spec.ranking.decay * self.spec.ranking.silent_decay.powi(i32::from(hops) - 1)
+    }
+
+    /// How much an entity's symptoms count, however many they are.
+    fn pull(&self, all: &[Seen], entity: &str) -> f64 {
+        let own = all.iter().filter(|seen| seen.entity == entity);
+        own.map(|seen| self.spec.weights.of(seen.kind).pull).fold(0.0, f64::max)
+    }
+
     /// The terms of one candidate, by code and by the entity explained.
     fn terms(&self, all: &[Seen], root: &str) -> BTreeMap<(&'static str, String), f64> {
         let (ranking, mut terms) = (&self.spec.ranking, BTreeMap::new());
@@ -294,12 +309,16 @@ impl Model {
         };
         let own = self.strengths(all, root).into_iter().map(own).reduce(f64::max);
         let alerting: BTreeSet<&String> = all.iter().map(|seen| &seen.entity).collect();
-        let (mut explained, mut complaining) = (0.0, 0);
+        let (mut explained, mut complaining, mut covered) = (0.0, 0, 0.0);
         for &entity in &alerting {
             let hops = self.graph.reach(entity, ranking.hops_max).get(root).copied();
             if let Some(hops) = hops.filter(|&hops| hops > 0) {
-                let part = self.explains(all, entity, root, hops);
+                let part = match own {
+                    Some(_) => self.explains(all, entity, root, hops),
+                    None => self.quietly_explains(all, entity, hops),
+                };
                 explained += part;
+                covered += self.pull(all, entity);
                 complaining += usize::from(hops == 1);
                 terms.insert((Code::Explains.name(), entity.clone()), part);
             }
@@ -323,9 +342,15 @@ impl Model {
         }
         if own.is_none() {
             terms.insert((Code::Silent.name(), String::new()), -ranking.silent_price);
+            let mut believed = explained;
             if !dependents.is_empty() {
-                let less = explained * (agreement(complaining, dependents.len()) - 1.0);
-                terms.insert((Code::Disagreement.name(), String::new()), less);
+                believed *= agreement(complaining, dependents.len());
+                terms.insert((Code::Disagreement.name(), String::new()), believed - explained);
+            }
+            let pull: f64 = alerting.iter().map(|entity| self.pull(all, entity)).sum();
+            if pull > 0.0 {
+                let less = believed * ((covered / pull).powf(ranking.silent_coverage) - 1.0);
+                terms.insert((Code::Unexplained.name(), String::new()), less);
             }
         }
         terms.extend(own.map(|own| ((Code::OwnAlert.name(), String::new()), own)));

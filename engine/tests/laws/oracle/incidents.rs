@@ -1,8 +1,8 @@
 //! Which incident an alert belongs to, which incidents are one, and how they live: E8 to E14.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hypocenter_engine::{Decision, Engine, Fingerprint, IncidentId, Phase};
+use hypocenter_engine::{Decision, Engine, Fingerprint, IncidentId, Kind, Phase};
 
 use super::alerts::Place;
 use super::formulas::{Model, Seen};
@@ -10,6 +10,9 @@ use super::{NEAR, Oracle, millis};
 
 /// What the engine keeps in mind of the incidents that one root leads to.
 const IN_MIND: usize = 8;
+
+/// An incident that ended, and the one that goes on.
+type Merge = (IncidentId, IncidentId);
 
 #[derive(Clone, Debug)]
 pub(super) struct Incident {
@@ -20,6 +23,8 @@ pub(super) struct Incident {
     pub(super) into: Option<IncidentId>,
     /// Whether each member fires.
     pub(super) members: BTreeMap<Fingerprint, bool>,
+    /// The members, each as often as it was forgotten and came anew.
+    keys: BTreeSet<(Fingerprint, usize)>,
     pub(super) seen: Vec<Seen>,
     pub(super) onset: i64,
     /// Latest onset of a rule that was new on its entity.
@@ -44,6 +49,15 @@ impl Incident {
         [settles, over].into_iter().flatten().min()
     }
 
+    /// How many entities alert in it.
+    fn alerting(&self) -> usize {
+        self.seen.iter().map(|seen| &seen.entity).collect::<BTreeSet<_>>().len()
+    }
+
+    fn alerts_on(&self, entity: &str) -> bool {
+        self.seen.iter().any(|seen| seen.entity == entity)
+    }
+
     /// How long an onset lies outside the time of its evidence.
     fn gap(&self, onset: i64) -> i64 {
         (onset - self.newest).max(self.onset - onset).max(0)
@@ -55,7 +69,8 @@ impl Incident {
 struct Match {
     id: IncidentId,
     order: usize,
-    ratio: f64,
+    /// The ratio is no less, and no more.
+    between: [f64; 2],
     refuses: bool,
 }
 
@@ -65,6 +80,15 @@ impl Oracle {
         let incident = self.incidents.get_mut(&id).expect("known");
         let over = !incident.fires() && incident.quiet_since + millis(times.quiet_for) <= at;
         incident.phase = if over { Phase::Resolved } else { Phase::Settled };
+        if over {
+            let alone = incident.alerting() == 1;
+            for (name, nr) in &incident.keys {
+                if self.alerts.get(name).is_some_and(|alert| alert.nr == *nr) {
+                    let (apart, together) = self.habits.entry(*name).or_default();
+                    *(if alone { apart } else { together }) += 1;
+                }
+            }
+        }
         self.changed.push(id);
     }
 
@@ -79,41 +103,59 @@ impl Oracle {
         onset - incident.onset > longest || incident.newest - onset > longest
     }
 
-    /// Everything that an alert may join, best first.
-    fn matches(&self, tenant: &str, seen: &Seen, onset: i64) -> Vec<Match> {
+    /// Everything that an alert may join, likeliest first.
+    fn matches(&self, name: Fingerprint, tenant: &str, seen: &Seen, onset: i64) -> Vec<Match> {
         let g = &self.model.spec.grouping;
+        let habit = self.habit(name);
         let one = |(&id, incident): (&IncidentId, &Incident)| {
             let gap = incident.gap(onset);
-            let near = |root: &str| {
-                let stands = self.stands(incident, root);
-                let window = if stands { g.standing_window } else { g.window };
-                Model::nearness(gap, millis(window))
+            let near = Model::nearness(gap, millis(g.window));
+            let late = near.max(Model::nearness(gap, millis(g.late_window)));
+            let at_most = |root: &str| {
+                let own = if root.is_empty() { seen.entity.as_str() } else { root };
+                if self.goes_on(incident, own) { late } else { near }
             };
+            let least = self.model.ratio(seen, &incident.seen, |_| near) + habit;
+            let most = self.model.ratio(seen, &incident.seen, at_most) + habit;
             let full = incident.members.len() >= self.model.spec.limits.members_max as usize;
             Match {
                 id,
                 order: incident.order,
-                ratio: self.model.ratio(seen, &incident.seen, near),
+                between: [least, most],
                 refuses: full || self.frozen(incident, onset),
             }
         };
         let mut list: Vec<Match> = self.live(tenant).map(one).collect();
-        list.retain(|m| m.ratio >= g.join_ratio.ln() - NEAR);
-        list.sort_by(|a, b| b.ratio.total_cmp(&a.ratio).then(b.order.cmp(&a.order)));
+        list.retain(|m| m.between[1] >= g.join_ratio.ln() - NEAR);
+        list.sort_by(|a, b| b.between[1].total_cmp(&a.between[1]).then(b.order.cmp(&a.order)));
         list
     }
 
-    /// Its candidate still fires, and it is too large for chance.
-    fn stands(&self, incident: &Incident, root: &str) -> bool {
-        let fires = |(name, &fires): (&Fingerprint, &bool)| {
-            fires && self.alerts.get(name).is_some_and(|alert| alert.seen.entity == root)
-        };
-        let mut entities: Vec<&str> = incident.seen.iter().map(|s| s.entity.as_str()).collect();
-        entities.sort_unstable();
-        entities.dedup();
-        incident.candidate.as_deref() == Some(root)
-            && entities.len() >= self.model.spec.grouping.standing_entities as usize
-            && incident.members.iter().any(fires)
+    /// Less for an alert that was alone before.
+    fn habit(&self, name: Fingerprint) -> f64 {
+        let (alone, together) = self.habits.get(&name).copied().unwrap_or_default();
+        let together = 1.0 + f64::from(together);
+        let weight = self.model.spec.grouping.habit_weight;
+        (together / (together + weight * f64::from(alone))).ln()
+    }
+
+    /// Whether a root fires still, or is silent while something else fires.
+    fn goes_on(&self, incident: &Incident, root: &str) -> bool {
+        let alerts = incident.alerts_on(root);
+        incident.members.iter().any(|(name, &fires)| {
+            let is_root = || self.alerts.get(name).is_some_and(|alert| alert.seen.entity == root);
+            fires && (!alerts || is_root())
+        })
+    }
+
+    /// The resolved incident to which an alert goes back when nothing explains it better.
+    fn way_back(&self, name: Fingerprint, onset: i64) -> Option<IncidentId> {
+        let soon = millis(self.model.spec.times.reopen_within);
+        let ended = self.alerts[&name].ended.filter(|ended| onset - ended <= soon);
+        let id = self.home(name).filter(|_| ended.is_some())?;
+        let incident = &self.incidents[&id];
+        let is_home = incident.phase == Phase::Resolved && incident.alerting() > 1;
+        (is_home && !self.frozen(incident, onset)).then_some(id)
     }
 
     /// Puts an alert into the incident that explains it best, or into its own, or a new one.
@@ -130,37 +172,88 @@ impl Oracle {
             self.lost = true;
             return;
         }
-        let home = self.home(name).filter(|id| !self.frozen(&self.incidents[id], onset));
-        let matches = self.matches(&tenant, seen, onset);
-        let enough = self.model.spec.grouping.join_ratio.ln() + NEAR;
+        let back = self.way_back(name, onset);
+        let (before, (id, opens), after) = Self::told(name, said);
+        for (from, into) in before {
+            assert!(self.coincide(from, into, seen, onset), "{from} {into} are apart");
+            self.take_in(engine, from, into);
+        }
+        let matches = self.matches(name, &tenant, seen, onset);
+        let enough = self.model.spec.grouping.join_ratio.ln();
         let free: Vec<&Match> = matches.iter().filter(|m| !m.refuses).collect();
-        let best = free.first().map_or(f64::NEG_INFINITY, |m| m.ratio);
-        let told = said.iter().find_map(|decision| match *decision {
-            Decision::Opened { incident, alert, .. } | Decision::Joined { incident, alert }
-                if alert.fingerprint == name =>
-            {
-                Some((incident, matches!(decision, Decision::Opened { .. })))
-            }
-            _ => None,
-        });
-        let Some((id, opens)) = told else { panic!("{name:?} is placed: {said:?}") };
+        let best = free.iter().map(|m| m.between[0]).fold(f64::NEG_INFINITY, f64::max);
         if opens {
-            assert!(best < enough && home.is_none(), "it should join: {matches:?} {home:?}");
+            assert!(best < enough + NEAR && back.is_none(), "it joins: {matches:?} {back:?}");
             self.open(id, tenant, onset);
         } else {
-            let explains = free.iter().any(|m| m.id == id && m.ratio >= best - NEAR);
-            assert!(explains || (best < enough && home == Some(id)), "{id} of {matches:?}");
+            let explains = free.iter().any(|m| m.id == id && m.between[1] >= best - NEAR);
+            let returns = best < enough + NEAR && back == Some(id);
+            assert!(explains || returns, "{id} of {matches:?}");
         }
+        let nr = self.alerts[&name].nr;
         let incident = self.incidents.get_mut(&id).expect("it is there");
         if incident.phase == Phase::Resolved {
             (incident.phase, incident.chosen_at) = (Phase::Open, self.now);
         }
         incident.members.insert(name, true);
+        incident.keys.insert((name, nr));
         incident.onset = incident.onset.min(onset);
         self.alerts.get_mut(&name).expect("known").place = Place::Incident(id);
         self.changed.push(id);
         self.observe(engine, id, seen, Some(onset));
-        self.merge(engine, id, &matches, onset, said);
+        if !opens {
+            self.merge(engine, id, &matches, onset, &after);
+        }
+    }
+
+    /// What was said of an alert: merges before it was placed, where it went and whether that was
+    /// new, merges afterwards.
+    fn told(name: Fingerprint, said: &[Decision]) -> (Vec<Merge>, (IncidentId, bool), Vec<Merge>) {
+        let placed = |decision: &Decision| match *decision {
+            Decision::Opened { incident, alert, .. } => Some((alert.fingerprint, incident, true)),
+            Decision::Joined { incident, alert } => Some((alert.fingerprint, incident, false)),
+            _ => None,
+        };
+        let mine = |decision: &Decision| placed(decision).is_some_and(|(who, ..)| who == name);
+        let at = said.iter().position(mine).unwrap_or_else(|| panic!("{name:?} in {said:?}"));
+        let (_, id, opens) = placed(&said[at]).expect("found");
+        let merges = |part: &[Decision]| -> Vec<Merge> {
+            let merge = |decision: &Decision| match *decision {
+                Decision::Merged { incident, into } => Some((incident, into)),
+                _ => None,
+            };
+            part.iter().filter_map(merge).collect()
+        };
+        let is_first = !said[..at].iter().any(|decision| placed(decision).is_some());
+        let before = if is_first { merges(&said[..at]) } else { Vec::new() };
+        let next = said[at + 1..].iter().position(|decision| placed(decision).is_some());
+        let after = &said[at + 1..next.map_or(said.len(), |next| at + 1 + next)];
+        (before, (id, opens), merges(after))
+    }
+
+    /// Whether two incidents may coincide under a dependency of what is seen.
+    fn coincide(&self, from: IncidentId, into: IncidentId, seen: &Seen, onset: i64) -> bool {
+        let span = millis(self.model.spec.grouping.coincidence_window);
+        let graph = &self.model.graph;
+        let (from, into) = (&self.incidents[&from], &self.incidents[&into]);
+        let is_under = |root: &String| {
+            let mut group = graph.dependents(root);
+            // Three at once, of more than three.
+            let is_group = group.len() > 3 && group.contains(&seen.entity);
+            group.insert(root.clone());
+            let alerts = |i: &Incident| group.iter().any(|entity| i.alerts_on(entity));
+            let likelihoods = self.model.likelihoods(&from.seen);
+            let best = likelihoods.values().copied().fold(f64::NEG_INFINITY, f64::max);
+            // Its own evidence does not speak against it.
+            let fits = likelihoods
+                .get(root)
+                .is_some_and(|likelihood| likelihood - self.model.price(root) + 0.5 >= best - NEAR);
+            is_group && alerts(from) && alerts(into) && fits
+        };
+        let is_cause = matches!(seen.kind, Kind::Saturation | Kind::Crash);
+        let roots = graph.below.get(&seen.entity).into_iter().flatten();
+        let lately = onset - from.newest <= span;
+        !is_cause && lately && self.fit(from, into) && roots.into_iter().any(is_under)
     }
 
     fn open(&mut self, id: IncidentId, tenant: String, onset: i64) {
@@ -172,6 +265,7 @@ impl Oracle {
             version: 0,
             into: None,
             members: BTreeMap::new(),
+            keys: BTreeSet::new(),
             seen: Vec::new(),
             onset,
             newest: onset,
@@ -209,50 +303,64 @@ impl Oracle {
         mut joined: IncidentId,
         matches: &[Match],
         onset: i64,
-        said: &[Decision],
+        told: &[Merge],
     ) {
-        let mut told: Vec<(IncidentId, IncidentId)> = Vec::new();
-        told.extend(said.iter().filter_map(|decision| match *decision {
-            Decision::Merged { incident, into } => Some((incident, into)),
-            _ => None,
-        }));
-        told.reverse();
         let enough = self.model.spec.grouping.join_ratio.ln();
-        let mut others: Vec<&Match> = matches.iter().filter(|m| m.id != joined).collect();
-        while !others.is_empty() {
-            // Of those that are equally likely, the one that the engine merges first.
-            let alike = others.iter().take_while(|m| m.ratio >= others[0].ratio - NEAR).count();
-            let is_next = |m: &&&Match| {
-                told.last()
-                    .is_some_and(|&(a, b)| (a == m.id && b == joined) || (a == joined && b == m.id))
-            };
-            let at = others[..alike].iter().position(|m| is_next(&m)).unwrap_or(0);
-            let other = others.remove(at);
-            let merges = is_next(&&other);
-            let likely = self.one_for_both(joined, other.id, onset);
-            let expected = likely >= enough;
-            let clear = (likely - enough).abs() > NEAR && other.ratio >= enough + NEAR;
-            assert!(merges == expected || !clear || alike > 1, "{joined} {} {likely}", other.id);
-            if merges {
-                let (from, into) = told.pop().expect("checked");
-                self.take_in(engine, from, into);
-                joined = into;
+        let second = |id: IncidentId, least: usize| {
+            matches.iter().any(|m| m.id == id && m.between[least] >= enough - NEAR)
+        };
+        for &(from, into) in told {
+            assert!(from == joined || into == joined, "{from} and {into}, not {joined}");
+            let other = if from == joined { into } else { from };
+            let likely =
+                second(other, 1) && self.one_for_both(joined, other, onset) >= enough - NEAR;
+            let part = || self.fragment(joined, other) >= enough - NEAR;
+            assert!(likely || part(), "{joined} {other} are merged for no reason");
+            self.take_in(engine, from, into);
+            joined = into;
+        }
+        // After a merge it is another incident that the others are compared with.
+        for m in matches.iter().filter(|m| told.is_empty() && m.id != joined) {
+            if m.between[0] >= enough + NEAR {
+                let likely = self.one_for_both(joined, m.id, onset);
+                assert!(likely < enough + NEAR, "{joined} {} are one: {likely}", m.id);
             }
         }
-        assert!(told.is_empty(), "merged for no reason: {told:?}");
+    }
+
+    /// Whether two incidents together are within the bounds of one.
+    fn fit(&self, a: &Incident, b: &Incident) -> bool {
+        let spec = &self.model.spec;
+        let span = a.newest.max(b.newest) - a.onset.min(b.onset);
+        a.members.len() + b.members.len() <= spec.limits.members_max as usize
+            && span <= millis(spec.times.max_duration)
     }
 
     /// How likely one root for both is, or not at all.
     fn one_for_both(&self, a: IncidentId, b: IncidentId, onset: i64) -> f64 {
         let (a, b, spec) = (&self.incidents[&a], &self.incidents[&b], &self.model.spec);
         let young = onset - a.onset.max(b.onset) <= millis(spec.times.merge_window);
-        let fits = a.members.len() + b.members.len() <= spec.limits.members_max as usize;
-        let span = a.newest.max(b.newest) - a.onset.min(b.onset);
-        if !young || !fits || span > millis(spec.times.max_duration) {
+        if !young || !self.fit(a, b) {
             return f64::NEG_INFINITY;
         }
         let near = Model::nearness((a.onset - b.onset).abs(), millis(spec.grouping.window));
         self.model.merge_ratio(&a.seen, &b.seen) + near
+    }
+
+    /// How likely the smaller one is at most a fragment of the other, which goes on.
+    fn fragment(&self, a: IncidentId, b: IncidentId) -> f64 {
+        let (a, b) = (&self.incidents[&a], &self.incidents[&b]);
+        let (whole, part) = if b.alerting() > a.alerting() { (b, a) } else { (a, b) };
+        let grouping = &self.model.spec.grouping;
+        let root = whole.candidate.as_deref().unwrap_or_default();
+        let small = b.alerting() < grouping.real_entities as usize;
+        let goes_on = self.model.knows(root) && self.goes_on(whole, root) && part.fires();
+        if !small || !goes_on || !self.fit(a, b) {
+            return f64::NEG_INFINITY;
+        }
+        let gap = (whole.onset - part.newest).max(part.onset - whole.newest).max(0);
+        let late = Model::nearness(gap, millis(grouping.late_window));
+        self.model.merge_ratio(&whole.seen, &part.seen) + late
     }
 
     fn take_in(&mut self, engine: &Engine, from: IncidentId, into: IncidentId) {
@@ -275,6 +383,7 @@ impl Oracle {
         }
         let survivor = self.incidents.get_mut(&into).expect("known");
         assert!(survivor.order < loser.order, "the older one goes on");
+        survivor.keys.extend(&loser.keys);
         survivor.seen = Model::joined(&survivor.seen, &loser.seen);
         survivor.onset = survivor.onset.min(loser.onset);
         survivor.newest = survivor.newest.max(loser.newest);

@@ -1,6 +1,12 @@
 //! A slow and obvious second engine: every figure computed anew from the list of what was seen,
 //! with floating point, from docs/model.md and the policy.
 //!
+//! Which incident takes an alert, and which incidents become one, depends on what the stream so far
+//! has shown to be usual. That memory is not kept here a second time: each such decision of the
+//! engine is taken as given when it lies between two bounds, one as if every late alert were by
+//! chance and one as if none were. Where nothing comes late the two are one. All that follows from
+//! these decisions (members, life, candidates, scores, terms, confidence) is computed anew.
+//!
 //! It is compared with the engine after each step. Where two answers are equally good within
 //! [`NEAR`], it takes the engine's. It says nothing of tables that overflow: worlds are roomy, and
 //! a case ends where a root leads to more incidents than the engine keeps in mind.
@@ -37,6 +43,9 @@ struct Oracle {
     alerts: BTreeMap<Fingerprint, Alert>,
     incidents: BTreeMap<IncidentId, Incident>,
     opened: usize,
+    heard: usize,
+    /// How often an alert was alone when its incident was over, and how often it was not.
+    habits: BTreeMap<Fingerprint, (u32, u32)>,
     /// Incidents to be published in this step.
     changed: Vec<IncidentId>,
     /// The engine has forgotten by its bounds what this one still knows.
@@ -55,6 +64,8 @@ impl Oracle {
             alerts: BTreeMap::new(),
             incidents: BTreeMap::new(),
             opened: 0,
+            heard: 0,
+            habits: BTreeMap::new(),
             changed: Vec::new(),
             lost: false,
         }

@@ -1,0 +1,193 @@
+//! What the stream as a whole tells: what is usual, what is a coincidence, and which fragments are
+//! parts of one incident.
+
+use super::Engine;
+use crate::background::{Surroundings, Tenant, coincidence};
+use crate::decision::Decisions;
+use crate::grouping::{Joint, fragment};
+use crate::hash::Fnv;
+use crate::incident::IncidentKey;
+use crate::model::{Entity, Observation};
+use crate::score::{Score, ln};
+use crate::symbol::Symbol;
+use crate::time::Timestamp;
+use crate::topology::Node;
+
+/// Fewer dependents at once are never called a coincidence.
+const COINCIDENCE_MIN: usize = 3;
+/// An incident that explains itself this much better by another root stays apart, in nats.
+const SLACK: f64 = 0.5;
+
+impl Engine {
+    fn tenant(&self, tenant: Symbol) -> Tenant {
+        let mut hash = Fnv::new();
+        hash.write(self.world.symbols.text(tenant).as_bytes());
+        hash.finish()
+    }
+
+    /// Notes that something was heard of an entity's part of the graph.
+    pub(super) fn watch(&mut self, tenant: Symbol, entity: Entity) {
+        if let Some(node) = entity.node() {
+            let (part, _) = self.world.topology.part(node);
+            self.background.watch(self.tenant(tenant), part, self.now);
+        }
+    }
+
+    /// What is usual around an entity; `None` outside the graph.
+    pub(super) fn surroundings(
+        &self,
+        tenant: Symbol,
+        entity: Entity,
+        onset: Timestamp,
+    ) -> Option<Surroundings> {
+        let (part, size) = self.world.topology.part(entity.node()?);
+        let span = self.world.policy.spec.grouping.background_window;
+        let at = (self.tenant(tenant), part);
+        Some(self.background.surroundings(at, size, (onset, self.now), span))
+    }
+
+    /// Notes that an entity began to alert.
+    pub(super) fn note_beginning(&mut self, tenant: Symbol, entity: Entity, onset: Timestamp) {
+        if let Some(node) = entity.node() {
+            let (part, _) = self.world.topology.part(node);
+            self.background.note(self.tenant(tenant), part, onset, self.now);
+        }
+    }
+
+    /// Makes one incident of those that coincide with an alert under one root, before the alert
+    /// is placed: then it finds that incident.
+    pub(super) fn gather_coincidences(
+        &mut self,
+        tenant: Symbol,
+        seen: &Observation,
+        onset: Timestamp,
+        out: &mut Decisions,
+    ) {
+        let entity = seen.subject.entity;
+        // Its own trouble says nothing of what it depends on.
+        let Some(node) = entity.node().filter(|_| !seen.subject.kind.is_cause()) else { return };
+        let (part, size) = self.world.topology.part(node);
+        let name = self.tenant(tenant);
+        let span = self.world.policy.spec.grouping.coincidence_window;
+        let began = self.background.began((name, part), onset, span) + 1;
+        for at in 0..self.world.topology.dependencies(node).len() {
+            let root = self.world.topology.dependencies(node)[at];
+            let dependents = self.world.topology.dependents(root).len();
+            if dependents <= COINCIDENCE_MIN {
+                continue;
+            }
+            let list = self.background.note_dependent((name, root), entity, onset, span);
+            if list.len() < COINCIDENCE_MIN {
+                continue;
+            }
+            let alerting: Vec<Entity> = list.iter().map(|&(entity, _)| entity).collect();
+            let elsewhere = (began.saturating_sub(alerting.len()) + 1) as f64;
+            let chance = elsewhere / f64::from(size.saturating_sub(dependents as u32).max(1));
+            let mut odds = coincidence(alerting.len(), dependents, chance);
+            if self.alerts_lately(tenant, root, onset) {
+                // That it has a fault is no supposition then.
+                odds -= ln(chance.min(1.0));
+            }
+            if odds >= self.world.policy.spec.grouping.coincidence_min {
+                self.gather(tenant, (root, odds), &alerting, onset, out);
+            }
+        }
+    }
+
+    fn alerts_lately(&self, tenant: Symbol, root: Node, onset: Timestamp) -> bool {
+        let span = self.world.policy.spec.grouping.coincidence_window;
+        let root = Entity::inside(root);
+        self.incidents.considering(tenant, root).iter().any(|&key| {
+            self.incidents.get(key).is_some_and(|incident| {
+                incident.symptom(root).is_some_and(|symptom| symptom.is_alerting())
+                    && onset.since(incident.newest) <= span
+            })
+        })
+    }
+
+    /// Makes one incident of those whose entities coincide under a root, and its own.
+    fn gather(
+        &mut self,
+        tenant: Symbol,
+        (root, odds): (Node, f64),
+        alerting: &[Entity],
+        onset: Timestamp,
+        out: &mut Decisions,
+    ) {
+        let root = Entity::inside(root);
+        let mut keys: Vec<IncidentKey> = Vec::new();
+        for &entity in alerting.iter().chain([&root]) {
+            for &key in self.incidents.considering(tenant, entity) {
+                if !keys.contains(&key) && self.may_gather(key, entity, root, onset) {
+                    keys.push(key);
+                }
+            }
+        }
+        keys.sort_by_key(|&key| self.incidents.get(key).map(|incident| incident.order));
+        let Some((&first, others)) = keys.split_first() else { return };
+        for &other in others {
+            let (Some(a), Some(b)) = (self.incidents.get(first), self.incidents.get(other)) else {
+                continue;
+            };
+            let spec = &self.world.policy.spec;
+            let fits = a.members.len() + b.members.len() <= spec.limits.members_max as usize
+                && a.newest.max(b.newest).since(a.onset.min(b.onset)) <= spec.times.max_duration;
+            if !fits {
+                continue;
+            }
+            if let Some(trace) = &mut self.trace {
+                trace.compared(a.id, b.id, Joint::One(Score::from_f64(odds)));
+            }
+            self.merge(first, other, out);
+        }
+        if !others.is_empty() {
+            // Many fragments have pushed it off the list of this root.
+            self.incidents.disregard(tenant, root, first);
+            self.incidents.consider(tenant, root, first);
+        }
+    }
+
+    fn may_gather(&self, key: IncidentKey, entity: Entity, root: Entity, onset: Timestamp) -> bool {
+        let span = self.world.policy.spec.grouping.coincidence_window;
+        self.incidents.get(key).is_some_and(|incident| {
+            incident.symptom(entity).is_some_and(|symptom| symptom.is_alerting())
+                && onset.since(incident.newest) <= span
+                && incident.hypotheses.get(root).is_some_and(|h| {
+                    let best = incident.hypotheses.best_likelihood();
+                    h.likelihood - h.prior + Score::from_f64(SLACK) >= best
+                })
+        })
+    }
+
+    /// Takes in the fragments that the candidate of an incident explains.
+    pub(super) fn take_fragments(&mut self, into: IncidentKey, out: &mut Decisions) {
+        let (Some(around), Some(incident)) = (self.around, self.incidents.get(into)) else {
+            return;
+        };
+        let real = self.world.policy.spec.grouping.real_entities;
+        let Some(candidate) = incident.candidate else { return };
+        let tenant = incident.tenant;
+        let fragments: Vec<IncidentKey> = self
+            .incidents
+            .considering(tenant, candidate)
+            .iter()
+            .copied()
+            .filter(|&key| key != into)
+            .filter(|&key| self.incidents.get(key).is_some_and(|other| other.alerting < real))
+            .collect();
+        let mut into = into;
+        for key in fragments {
+            let model = self.world.model();
+            let (Some(a), Some(b)) = (self.incidents.get(into), self.incidents.get(key)) else {
+                continue;
+            };
+            let verdict = fragment(model, a, b, around);
+            if let Some(trace) = &mut self.trace {
+                trace.compared(a.id, b.id, verdict);
+            }
+            if matches!(verdict, Joint::One(_)) {
+                into = self.merge(into, key, out);
+            }
+        }
+    }
+}
