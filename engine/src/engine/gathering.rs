@@ -8,6 +8,9 @@ use crate::grouping::{Joint, fragment};
 use crate::hash::Fnv;
 use crate::incident::IncidentKey;
 use crate::model::{Entity, Observation};
+#[cfg(feature = "planted")]
+use crate::planted::in_hash_order;
+use crate::planted::planted;
 use crate::score::{Score, ln};
 use crate::symbol::Symbol;
 use crate::time::Timestamp;
@@ -124,6 +127,7 @@ impl Engine {
             }
         }
         keys.sort_by_key(|&key| self.incidents.get(key).map(|incident| incident.order));
+        let keys = planted!(HashOrderShows: in_hash_order(keys, self.seed), keys);
         let Some((&first, others)) = keys.split_first() else { return };
         for &other in others {
             let (Some(a), Some(b)) = (self.incidents.get(first), self.incidents.get(other)) else {
