@@ -112,7 +112,7 @@ fn sensitivity_front_and_random_search_print_what_they_promise() {
     let fixed = ["--cases", dir.to_str().unwrap(), "--parameter", "ranking.silent"];
     let (ok, out, err) = tune(&[&fixed[..], &["--method", "sensitivity"]].concat());
     assert!(ok, "{err}");
-    assert!(out.contains("\n| ranking.silent_price | 1 | "), "{out}");
+    assert!(out.contains("\n| ranking.silent_price | 0.5 | "), "{out}");
     let random = ["--method", "random", "--evaluations", "5", "--front"];
     let (ok, out, err) = tune(&[&fixed[..], &random].concat());
     assert!(ok, "{err}");

@@ -124,7 +124,7 @@ impl Matches {
                 // What fires on it still, makes another of its rules fire.
                 let usual = new.around.map_or(Score::ZERO, |around| {
                     let chance = around.chance(incident.alerting, spec.grouping.late_window);
-                    Score::from_f64(ln(spec.grouping.late_weight / chance)).min(Score::ZERO)
+                    at_most_one(spec.grouping.late_weight / chance)
                 });
                 found.consider(None, Score::ZERO, found.late + usual);
             }
@@ -246,6 +246,11 @@ fn going_on(model: Model<'_>, incident: &Incident, reached: f64, around: Surroun
     let share = f64::from(incident.alerting) / f64::from(grouping.real_entities);
     let real = power(share.min(1.0), 5.0);
     let factor = grouping.late_weight * reached * real / chance;
+    at_most_one(factor)
+}
+
+/// `ln` of a factor that is never more than one; nothing at all for zero.
+fn at_most_one(factor: f64) -> Score {
     if factor > 0.0 { Score::from_f64(ln(factor)).min(Score::ZERO) } else { Score::WORST }
 }
 

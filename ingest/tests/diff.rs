@@ -39,8 +39,7 @@ fn the_same_configuration_does_not_differ() {
 #[test]
 fn splits_and_suppressions_are_told_with_their_members() {
     let dir = tempfile::tempdir().unwrap();
-    let strict =
-        "grouping: {join_ratio: 0.999, standing_entities: 1000}\ntimes: {flap_window: 1ms}";
+    let strict = "grouping: {join_ratio: 0.999, late_weight: 0}\ntimes: {flap_window: 1ms}";
     let (code, out, _) = diff(dir.path(), "", strict, &["--format", "json", FILE]);
     assert_eq!(code, 4);
     let there: Value = serde_json::from_str(&out).unwrap();
@@ -73,7 +72,7 @@ fn splits_and_suppressions_are_told_with_their_members() {
 fn gates_bound_what_may_differ() {
     let dir = tempfile::tempdir().unwrap();
     // The ranking alone: no member moves, candidates may.
-    let base = "grouping: {standing_entities: 1000}\n";
+    let base = "grouping: {late_weight: 0}\n";
     let ranking =
         format!("{base}kinds: {{weights: {{saturation: {{own: 0}}, error: {{own: 20}}}}}}");
     let run = |args: &[&str]| diff(dir.path(), base, &ranking, &[args, &[FILE]].concat());

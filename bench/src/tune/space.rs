@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(of("grouping.flap_onsets"), Number::Whole(3));
         assert_eq!(of("grouping.claim_max"), Number::Fraction(4.0));
         assert_eq!(of("grouping.window"), Number::Millis(80_000));
-        assert_eq!(of("ranking.silent_price"), Number::Fraction(1.0));
+        assert_eq!(of("ranking.silent_price"), Number::Fraction(0.5));
         assert_eq!(of("kinds.weights.client.claim"), Number::Fraction(-0.5));
         assert_eq!(of("kinds.weights.error.pull"), Number::Fraction(1.0));
         assert_eq!(of("times.merge_window"), Number::Millis(180_000));

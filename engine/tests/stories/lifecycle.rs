@@ -237,7 +237,7 @@ fn resolved_stays_resolved_when_it_has_been_over_for_long() {
         2 resolve LatencyHigh shop
         50 resolve DiskFull db
         170 tick
-        171 fire DiskFull db
+        201 fire DiskFull db
         ",
         "
         0 opened #1 DiskFull@db[0]
@@ -250,8 +250,8 @@ fn resolved_stays_resolved_when_it_has_been_over_for_long() {
         60 published #1 v3 settled root=db firing=0/2
         170 closed #1
         170 published #1 v4 resolved root=db firing=0/2
-        171 opened #2 DiskFull@db[171]
-        171 published #2 v1 open root=db firing=1/1
+        201 opened #2 DiskFull@db[201]
+        201 published #2 v1 open root=db firing=1/1
         ",
     );
 }
