@@ -80,12 +80,13 @@ pub(crate) const LAWS: &[(&str, fn())] = laws![
 ];
 
 /// The text of the laws.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     include_str!("identity.rs"),
     include_str!("time.rs"),
     include_str!("grouping.rs"),
     include_str!("ranking.rs"),
     include_str!("limits.rs"),
+    include_str!("swaps.rs"),
     include_str!("oracle/mod.rs"),
 ];
 

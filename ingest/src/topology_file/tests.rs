@@ -115,7 +115,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ("edges:\n  - {form: a, to: b}\n", "did you mean \"from\"?"),
     ("edges: {a: b}\n", "1:8: edges: is a section of keys and values, must be a list"),
     ("nodes: [[a]]\n", "1:9: nodes[0]: is a list, must be a name, or {id: name}"),
-    ("nodes:\n  - id: a\n    sort: pod\n", "3:5: nodes[0].sort: is not a known key; there are id, kind"),
+    (
+        "nodes:\n  - id: a\n    sort: pod\n",
+        "3:5: nodes[0].sort: is not a known key; there are id, kind",
+    ),
     ("a: &a [x]\nedges: *a\n", "is an alias"),
     ("plain text", "1:1: is plain text, must be a section"),
 ];
