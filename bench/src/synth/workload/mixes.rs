@@ -148,7 +148,7 @@ impl<'w> Messages<'w> {
         self.resident(number, at, at + HOLDS_MS * MS)
     }
 
-    fn new(&mut self, entity: usize, rule: usize) -> Message {
+    fn unheard(&mut self, entity: usize, rule: usize) -> Message {
         let (at, number) = (self.now, self.fresh);
         self.fresh += 1;
         let ends = NEVER_MS * MS;
@@ -158,7 +158,7 @@ impl<'w> Messages<'w> {
     fn by_chance(&mut self) -> Message {
         let entity = self.numbers.below(self.workload.size.services);
         let rule = self.numbers.below(CHANCE.len());
-        self.new(entity, rule)
+        self.unheard(entity, rule)
     }
 
     fn stormy(&mut self) -> Message {
@@ -172,7 +172,7 @@ impl<'w> Messages<'w> {
                 self.fault.pop().unwrap_or_default()
             }
         };
-        self.new(entity, rule)
+        self.unheard(entity, rule)
     }
 
     fn resolve(&mut self) -> Option<Message> {
@@ -204,7 +204,7 @@ impl<'w> Messages<'w> {
             0 => self.by_chance(),
             1 => {
                 let flap = self.drawn / 80;
-                let (number, resolved) = (flap % FLAPPERS, flap / FLAPPERS % 2 == 0);
+                let (number, resolved) = (flap % FLAPPERS, (flap / FLAPPERS).is_multiple_of(2));
                 let (at, ends) = (self.now, self.now + if resolved { 0 } else { NEVER_MS * MS });
                 let message = self.resident(number, at, ends);
                 let starts = if resolved { message.starts } else { at };
