@@ -88,6 +88,7 @@ mod alerts;
 mod background;
 mod decision;
 mod engine;
+mod entity;
 mod event;
 mod evidence;
 mod grouping;
@@ -120,6 +121,7 @@ mod walk;
 
 pub use decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
 pub use engine::{Engine, Footprint, Progress, Supposed};
+pub use entity::EntityKind;
 pub use event::{AlertEvent, Breach, Seq, Side, Status};
 pub use incident::Phase;
 pub use kind::{Kind, KindWords};
