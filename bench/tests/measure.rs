@@ -1,5 +1,4 @@
 //! What the measurements say besides times: the same decisions on every way, and from every run.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use hypocenter_bench::measure::engine::{Case, Row, measure};
 use hypocenter_bench::synth::workload::{Mix, Size, Workload};
