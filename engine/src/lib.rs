@@ -101,6 +101,7 @@ mod label;
 mod limits;
 mod mapping;
 mod model;
+mod paths;
 #[cfg(not(feature = "planted"))]
 mod planted;
 #[cfg(feature = "planted")]
@@ -128,6 +129,7 @@ pub use kind::{Kind, KindWords};
 pub use label::{Fingerprint, LabelError, LabelLimits, Labels};
 pub use limits::{Limit, Limits};
 pub use mapping::{Mapped, Mapping, MappingError, MappingRule, default_mapping};
+pub use paths::{NoPath, PathView, Stop};
 pub use policy::{
     Grouping, KindWeight, KindWeights, LabelRoles, MappingSpec, Policy, PolicyError, PolicySpec,
     Ranking, Times,
