@@ -1,0 +1,13 @@
+//! Where the dependency graph comes from: formats, layers of sources, and the merged view.
+//!
+//! A format is a pure function from bytes to a [`Layer`]; a source keeps one layer; the merged view
+//! of all layers becomes the engine's graph.
+
+pub mod export;
+pub mod format;
+pub mod layer;
+pub mod merge;
+
+pub use format::{EdgeTopic, Format, FormatError};
+pub use layer::{Layer, Places, Skipped};
+pub use merge::{Layers, Merged, Refusal};
