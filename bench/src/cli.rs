@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::ARCHIVE;
 use crate::commands::score::{self, ScoreArgs};
+use crate::commands::snapshot::{self, SnapshotArgs};
 use crate::commands::synth::{self, SynthArgs};
 use crate::commands::tune::{self, TuneArgs};
 use crate::score::data::{Data, Split};
@@ -49,6 +50,8 @@ enum Command {
     /// Draw synthetic faults, run Hypocenter over them and print its figures beside what is
     /// required of them.
     Synth(SynthArgs),
+    /// Save and restore the state of an engine with many alerts, and print how fast that is.
+    Snapshot(SnapshotArgs),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -65,6 +68,7 @@ pub fn run() -> Result<()> {
             table::details(&data, &given)?
         }
         Command::Synth(args) => synth::synth(&args)?,
+        Command::Snapshot(args) => snapshot::snapshot(&args)?,
     };
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).context("write to standard output")

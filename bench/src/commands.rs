@@ -1,6 +1,7 @@
 //! What the commands of `hypocenter-bench` do.
 
 pub mod score;
+pub mod snapshot;
 pub mod synth;
 pub mod tune;
 

@@ -106,6 +106,7 @@ mod planted;
 pub mod planted;
 mod policy;
 mod score;
+mod snapshot;
 mod stats;
 mod subject;
 mod symbol;
@@ -131,6 +132,7 @@ pub use policy::{
     Ranking, Times,
 };
 pub use score::Score;
+pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, SnapshotHeader};
 pub use stats::Stats;
 pub use subject::Severity;
 pub use table::HashSeed;

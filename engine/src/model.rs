@@ -1,5 +1,7 @@
 //! What all stages read and none changes: policy, graph and texts; and the entities they speak of.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::policy::Policy;
 use crate::score::{Score, exp, ln};
 use crate::subject::Subject;
@@ -8,7 +10,7 @@ use crate::topology::{Node, Topology};
 use crate::walk::{Relation, Walks};
 
 /// An entity: a node of the graph, or a name outside it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Entity(u32);
 
 const OUTSIDE: u32 = 1 << 31;

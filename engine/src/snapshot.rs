@@ -1,0 +1,233 @@
+//! The whole state of an engine as bytes, and back.
+//!
+//! A snapshot is a magic number and a version, then frames: each names its section, has a number
+//! and a checksum, and holds whole items. Nothing is believed before it is checked, and what can be
+//! found anew from the rest (indices, sums of them) is not in it. The layout of an item is that of
+//! its struct, so every change of a struct, and every change of what its figures mean, is another
+//! [`SNAPSHOT_VERSION`]; `engine/tests/snapshot.rs` holds the bytes of the present one.
+
+mod frames;
+mod verify;
+
+use std::collections::VecDeque;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+pub(crate) use self::frames::{Frames, Reader, Section};
+use crate::alerts::Alerts;
+use crate::background::Background;
+use crate::engine::Engine;
+use crate::event::Seq;
+use crate::incident::IncidentKey;
+use crate::incidents::Incidents;
+use crate::policy::Policy;
+use crate::stats::Stats;
+use crate::symbol::Symbols;
+use crate::table::HashSeed;
+use crate::time::Timestamp;
+use crate::timers::Timers;
+use crate::topology::Topology;
+
+/// Version of the layout and of the meaning of what is in it. A snapshot of any other version is
+/// refused, never misread: the state is then rebuilt from the input.
+pub const SNAPSHOT_VERSION: u32 = 1;
+
+/// What a snapshot begins with.
+const MAGIC: [u8; 8] = *b"hypocntr";
+
+/// What a snapshot says of itself.
+#[derive(Clone, PartialEq, Eq, Debug, BorshDeserialize, BorshSerialize)]
+pub struct SnapshotHeader {
+    /// The engine's version that made it.
+    pub made_by: String,
+    /// The input partition.
+    pub shard: String,
+    /// [`Policy::hash`].
+    pub policy: u64,
+    /// [`Topology::version`].
+    pub topology: u64,
+    /// Log time up to which the engine had decided.
+    pub now: Timestamp,
+    /// The latest event.
+    pub seq: Seq,
+    /// What the caller of [`Engine::save`] wants to know again.
+    pub note: Vec<u8>,
+    /// Under which alerts are looked up, and what it makes of a known text: another build may hash
+    /// otherwise.
+    seed: u64,
+    probe: u64,
+    /// How much of the larger tables to make room for.
+    alerts: u32,
+    texts: u32,
+}
+
+/// Why bytes are not a snapshot that an engine can begin with. None of them harms: the state is
+/// rebuilt from the input instead.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// It does not begin like one.
+    #[error("not a snapshot: it begins with other bytes")]
+    Alien,
+    /// Made by an older or newer version.
+    #[error("version {found} of the snapshot format, and this program reads {SNAPSHOT_VERSION}")]
+    OtherVersion {
+        /// Its version.
+        found: u32,
+    },
+    /// It ends too early.
+    #[error("cut off after {at} bytes")]
+    Truncated {
+        /// How many bytes are whole.
+        at: usize,
+    },
+    /// A checksum is wrong, or a part does not belong where it stands.
+    #[error("damaged at byte {at}")]
+    Damaged {
+        /// Where.
+        at: usize,
+    },
+    /// It belongs to other input or to another configuration.
+    #[error("made under another {what}")]
+    Other {
+        /// `shard`, `policy`, `topology` or `hash function`.
+        what: &'static str,
+    },
+    /// Whole, and yet not the state of any engine.
+    #[error("its parts do not agree: {what}")]
+    Inconsistent {
+        /// What does not.
+        what: &'static str,
+    },
+}
+
+/// All that is not in a table.
+#[derive(BorshDeserialize, BorshSerialize)]
+struct Rest {
+    now: Timestamp,
+    seq: Seq,
+    stats: Stats,
+    ended: VecDeque<IncidentKey>,
+}
+
+impl Engine {
+    /// Writes the whole state, in pieces of some hundred kilobytes. To be called between any two
+    /// other calls. What is being traced is not in it. `note` is the caller's own, and stands in the
+    /// header.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn save<E>(
+        &self,
+        note: &[u8],
+        out: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        out(&MAGIC)?;
+        out(&SNAPSHOT_VERSION.to_le_bytes())?;
+        let mut frames = Frames::new(out);
+        let header = SnapshotHeader {
+            made_by: env!("CARGO_PKG_VERSION").to_owned(),
+            shard: self.shard.clone().into(),
+            policy: self.world.policy.hash(),
+            topology: self.world.topology.version(),
+            now: self.now,
+            seq: self.seq,
+            note: note.to_vec(),
+            seed: self.seed.0,
+            probe: self.seed.probe(),
+            alerts: self.alerts.slots(),
+            texts: self.world.symbols.slots(),
+        };
+        frames.item(Section::Header, &header)?;
+        self.world.symbols.save(&mut frames)?;
+        self.alerts.save(&mut frames)?;
+        self.incidents.save(&mut frames)?;
+        self.background.save(&mut frames)?;
+        self.timers.save(&mut frames)?;
+        let Self { now, seq, stats, ref ended, .. } = *self;
+        let rest = Rest { now, seq, stats, ended: ended.clone() };
+        frames.item(Section::Rest, &rest)?;
+        frames.end()
+    }
+
+    /// What a snapshot says of itself. Only its beginning is looked at.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when that cannot be read.
+    pub fn snapshot_header(bytes: &[u8]) -> Result<SnapshotHeader, SnapshotError> {
+        open(bytes).map(|(header, _)| header)
+    }
+
+    /// The engine that was saved. It decides from here on what that one would have decided, and
+    /// uses the hash seed of that one.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when the bytes are not a whole snapshot of this version, made by the same
+    /// shard under the same policy and topology. Whatever the bytes, it does not panic, and holds no
+    /// more than a small multiple of them.
+    pub fn restore(
+        bytes: &[u8],
+        policy: Policy,
+        topology: Topology,
+        shard: &str,
+    ) -> Result<Self, SnapshotError> {
+        let (header, mut frames) = open(bytes)?;
+        let seed = HashSeed(header.seed);
+        let same = |is: bool, what| if is { Ok(()) } else { Err(SnapshotError::Other { what }) };
+        same(header.shard == shard, "shard")?;
+        same(header.policy == policy.hash(), "policy")?;
+        same(header.topology == topology.version(), "topology")?;
+        same(header.probe == seed.probe(), "hash function")?;
+        let symbols = Symbols::restore(&mut frames, seed, header.texts)?;
+        let alerts = Alerts::restore(&mut frames, seed, header.alerts)?;
+        let incidents = Incidents::restore(&mut frames, seed)?;
+        let background = Background::restore(&mut frames, seed)?;
+        let timers = Timers::restore(&mut frames)?;
+        let Rest { now, seq, stats, ended } = frames.one(Section::Rest)?;
+        frames.end()?;
+        let mut engine = Self::new(policy, topology, shard, seed);
+        (engine.alerts, engine.incidents, engine.background) = (alerts, incidents, background);
+        (engine.timers, engine.now, engine.seq) = (timers, now, seq);
+        (engine.stats, engine.ended, engine.world.symbols) = (stats, ended, symbols);
+        engine.verify().map_err(|what| SnapshotError::Inconsistent { what })?;
+        Ok(engine)
+    }
+}
+
+/// Whether a list of free places has each place that is free once.
+pub(crate) fn verify_free(
+    free: &[u32],
+    places: usize,
+    is_free: impl Fn(usize) -> bool,
+) -> Result<(), &'static str> {
+    let mut listed = vec![false; places];
+    let mut once = |&at: &u32| {
+        listed.get_mut(at as usize).is_some_and(|listed| !std::mem::replace(listed, true))
+    };
+    let right = free.iter().all(&mut once) && (0..places).all(|at| is_free(at) == listed[at]);
+    if right { Ok(()) } else { Err("what is free is listed once") }
+}
+
+fn open(bytes: &[u8]) -> Result<(SnapshotHeader, Reader<'_>), SnapshotError> {
+    let Some((magic, rest)) = bytes.split_first_chunk() else {
+        let is_beginning = !bytes.is_empty() && MAGIC.starts_with(bytes);
+        return Err(if is_beginning {
+            SnapshotError::Truncated { at: bytes.len() }
+        } else {
+            SnapshotError::Alien
+        });
+    };
+    if *magic != MAGIC {
+        return Err(SnapshotError::Alien);
+    }
+    let Some((version, rest)) = rest.split_first_chunk() else {
+        return Err(SnapshotError::Truncated { at: bytes.len() });
+    };
+    match u32::from_le_bytes(*version) {
+        SNAPSHOT_VERSION => {}
+        found => return Err(SnapshotError::OtherVersion { found }),
+    }
+    let mut frames = Reader::new(rest, bytes.len() - rest.len());
+    let header = frames.one(Section::Header)?;
+    Ok((header, frames))
+}
