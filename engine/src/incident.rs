@@ -36,8 +36,8 @@ pub enum Phase {
     Open,
     /// The candidate has stood for `settle_for`.
     Settled,
-    /// No member has fired for `quiet_for`. Over, unless a member fires anew within `max_duration`
-    /// of the incident's onset.
+    /// No member has fired for `quiet_for`. Over, unless a member fires anew within
+    /// `reopen_within` of its end.
     Resolved,
     /// It went into an older incident. Final.
     Merged,

@@ -88,6 +88,7 @@ mod alerts;
 mod background;
 mod decision;
 mod engine;
+mod entity;
 mod event;
 mod evidence;
 mod grouping;
@@ -100,6 +101,7 @@ mod label;
 mod limits;
 mod mapping;
 mod model;
+mod paths;
 #[cfg(not(feature = "planted"))]
 mod planted;
 #[cfg(feature = "planted")]
@@ -121,12 +123,14 @@ mod walk;
 
 pub use decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
 pub use engine::{Engine, Footprint, Progress, Supposed};
+pub use entity::EntityKind;
 pub use event::{AlertEvent, Breach, Seq, Side, Status};
 pub use incident::Phase;
 pub use kind::{Kind, KindWords};
 pub use label::{Fingerprint, LabelError, LabelLimits, Labels};
 pub use limits::{Limit, Limits};
 pub use mapping::{Mapped, Mapping, MappingError, MappingRule, default_mapping};
+pub use paths::{NoPath, PathView, Stop};
 pub use policy::{
     Grouping, KindWeight, KindWeights, LabelRoles, MappingSpec, Policy, PolicyError, PolicySpec,
     Ranking, Times,

@@ -107,13 +107,8 @@ impl<'a> Model<'a> {
     /// The hops from `from` down to `root`, within the reach of the ranking.
     pub(crate) fn hops(self, from: Entity, root: Entity) -> Option<u8> {
         let (from, root) = (from.node()?, root.node()?);
-        let entry = self.walks.reach(from).iter().find(|r| r.root == root)?;
-        match entry.relation {
-            Relation::Below(hops) if hops > 0 && hops <= self.policy.spec.ranking.hops_max => {
-                Some(hops)
-            }
-            _ => None,
-        }
+        let hops = self.walks.hops(from, root)?;
+        (hops > 0 && hops <= self.policy.spec.ranking.hops_max).then_some(hops)
     }
 
     /// All roots that could explain an observation, the entity itself first.

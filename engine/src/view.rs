@@ -8,6 +8,7 @@ use crate::incident::{Incident, Phase};
 use crate::kind::Kind;
 use crate::limits::Limit;
 use crate::model::{Entity, Model};
+use crate::paths::{PathView, paths};
 use crate::score::Score;
 use crate::subject::Severity;
 use crate::time::Timestamp;
@@ -390,6 +391,13 @@ impl<'a> IncidentView<'a> {
         let (root, entity) =
             (self.incident.candidate?, self.incident.members[member].subject.entity);
         if root == entity { Some(0) } else { self.model.hops(entity, root) }
+    }
+
+    /// One shortest way from the candidate to each entity of [`Self::affected`], or why there is
+    /// none.
+    #[must_use]
+    pub fn paths(&self, count: usize) -> Vec<PathView<'a>> {
+        paths(self.model, self.incident, count)
     }
 
     /// How many alerts belong to it, and how many of them fire.

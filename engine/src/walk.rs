@@ -87,6 +87,15 @@ impl Walks {
         self.reach.of(node)
     }
 
+    /// The dependencies from `node` down to `root`, within the reach of the grouping.
+    pub(crate) fn hops(&self, node: Node, root: Node) -> Option<u8> {
+        // Nearest first, and what is reached upwards comes last.
+        match self.reach(node).iter().find(|r| r.root == root)?.relation {
+            Relation::Below(hops) => Some(hops),
+            _ => None,
+        }
+    }
+
     /// The entities whose alerts `node` could explain in the ranking, with their distance.
     pub(crate) fn above(&self, node: Node) -> &[(Node, u8)] {
         self.above.of(node)

@@ -58,6 +58,7 @@ pub(crate) const LAWS: &[(&str, fn())] = laws![
     ranking::e14_nothing_changes_without_a_version,
     ranking::e14_a_new_candidate_has_a_reason,
     ranking::e15_the_evidence_is_the_score,
+    ranking::e15_paths_are_shortest_chains_of_dependencies,
     ranking::e15_belief_is_shared_out,
     ranking::e15_why_not_says_where_it_lost,
     ranking::e15_a_worse_cause_stays_the_candidate,
