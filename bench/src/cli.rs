@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::ARCHIVE;
 use crate::commands::score::{self, ScoreArgs};
-use crate::commands::snapshot::{self, SnapshotArgs};
+use crate::commands::state::{self, StateArgs};
 use crate::commands::synth::{self, SynthArgs};
 use crate::commands::tune::{self, TuneArgs};
 use crate::score::data::{Data, Split};
@@ -51,7 +51,7 @@ enum Command {
     /// required of them.
     Synth(SynthArgs),
     /// Save and restore the state of an engine with many alerts, and print how fast that is.
-    Snapshot(SnapshotArgs),
+    State(StateArgs),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -68,7 +68,7 @@ pub fn run() -> Result<()> {
             table::details(&data, &given)?
         }
         Command::Synth(args) => synth::synth(&args)?,
-        Command::Snapshot(args) => snapshot::snapshot(&args)?,
+        Command::State(args) => state::state(&args)?,
     };
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).context("write to standard output")

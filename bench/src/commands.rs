@@ -1,7 +1,7 @@
 //! What the commands of `hypocenter-bench` do.
 
 pub mod score;
-pub mod snapshot;
+pub mod state;
 pub mod synth;
 pub mod tune;
 

@@ -10,7 +10,7 @@ use crate::decision::{Episode, Suppressor};
 use crate::incident::IncidentKey;
 use crate::label::Fingerprint;
 use crate::score::Score;
-use crate::snapshot::{Frames, Reader, Section, SnapshotError, verify_free};
+use crate::state::{Frames, Reader, Section, StateError, verify_free};
 use crate::subject::Subject;
 use crate::symbol::Symbol;
 use crate::table::{HashSeed, Map};
@@ -274,7 +274,7 @@ impl Alerts {
         frames: &mut Reader<'_>,
         seed: HashSeed,
         slots: u32,
-    ) -> Result<Self, SnapshotError> {
+    ) -> Result<Self, StateError> {
         let mut alerts = Self::new(seed);
         // An alert has more bytes than that.
         let room = (frames.left() / 64).min(slots as usize);
@@ -292,7 +292,7 @@ impl Alerts {
         })?;
         (alerts.free, alerts.resolved, alerts.next_resolved_nr) =
             frames.one(Section::AlertQueues)?;
-        let inconsistent = |what| SnapshotError::Inconsistent { what };
+        let inconsistent = |what| StateError::Inconsistent { what };
         let is_free = |at: usize| alerts.slots[at].alert.is_none();
         verify_free(&alerts.free, alerts.slots.len(), is_free).map_err(inconsistent)?;
         if alerts.resolved.iter().any(|&(key, _)| !alerts.has_slot(key)) {

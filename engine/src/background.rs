@@ -11,7 +11,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::limits::{BEGINNINGS_MAX, DEPENDENTS_MAX, HABITS_MAX, PARTS_MAX};
 use crate::model::Entity;
 use crate::score::{Score, ln, ln_factorial};
-use crate::snapshot::{Frames, Reader, Section, SnapshotError};
+use crate::state::{Frames, Reader, Section, StateError};
 use crate::table::{HashSeed, Map};
 use crate::time::{Span, Timestamp};
 use crate::topology::Node;
@@ -165,7 +165,7 @@ impl Background {
         self.habits.each().try_for_each(|item| out.item(Section::Habits, &item))
     }
 
-    pub(crate) fn restore(frames: &mut Reader<'_>, seed: HashSeed) -> Result<Self, SnapshotError> {
+    pub(crate) fn restore(frames: &mut Reader<'_>, seed: HashSeed) -> Result<Self, StateError> {
         let Self { mut parts, mut roots, mut habits } = Self::new(seed);
         frames.each(Section::Parts, |(key, part)| parts.push(key, part))?;
         frames.each(Section::Roots, |(key, list)| roots.push(key, list))?;

@@ -5,7 +5,7 @@ use crate::incident::{Incident, IncidentKey};
 use crate::limits::LIVE_PER_ENTITY_MAX;
 use crate::model::Entity;
 use crate::planted::planted;
-use crate::snapshot::{Frames, Reader, Section, SnapshotError, verify_free};
+use crate::state::{Frames, Reader, Section, StateError, verify_free};
 use crate::symbol::Symbol;
 use crate::table::{HashSeed, Map};
 
@@ -199,8 +199,8 @@ impl Incidents {
         Ok(())
     }
 
-    pub(crate) fn restore(frames: &mut Reader<'_>, seed: HashSeed) -> Result<Self, SnapshotError> {
-        let inconsistent = |what| SnapshotError::Inconsistent { what };
+    pub(crate) fn restore(frames: &mut Reader<'_>, seed: HashSeed) -> Result<Self, StateError> {
+        let inconsistent = |what| StateError::Inconsistent { what };
         let mut incidents = Self::new(seed);
         frames.each(Section::Incidents, |(generation, mut incident)| {
             if let Some(incident) = &mut incident {

@@ -108,7 +108,7 @@ mod planted;
 pub mod planted;
 mod policy;
 mod score;
-mod snapshot;
+mod state;
 mod stats;
 mod subject;
 mod symbol;
@@ -136,7 +136,7 @@ pub use policy::{
     Ranking, Times,
 };
 pub use score::Score;
-pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, SnapshotHeader};
+pub use state::{STATE_VERSION, StateError, StateHeader};
 pub use stats::Stats;
 pub use subject::Severity;
 pub use table::HashSeed;

@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::engine::holders::Holders;
-use crate::snapshot::{Frames, Reader, Section, SnapshotError, verify_free};
+use crate::state::{Frames, Reader, Section, StateError, verify_free};
 use crate::table::{HashSeed, Map};
 
 /// A text held by [`Symbols`]. Equal symbols are equal texts; their numbers mean nothing.
@@ -114,7 +114,7 @@ impl Symbols {
         frames: &mut Reader<'_>,
         seed: HashSeed,
         slots: u32,
-    ) -> Result<Self, SnapshotError> {
+    ) -> Result<Self, StateError> {
         let mut symbols = Self::new(seed);
         let room = frames.left().min(slots as usize);
         symbols.slots.reserve(room);

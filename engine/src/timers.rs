@@ -8,7 +8,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::alerts::AlertKey;
 use crate::incident::IncidentKey;
 use crate::planted::planted;
-use crate::snapshot::{Frames, Reader, Section, SnapshotError};
+use crate::state::{Frames, Reader, Section, StateError};
 use crate::time::Timestamp;
 
 /// Whose deadline it is. A deadline may be stale: its owner looks again when it comes up.
@@ -96,7 +96,7 @@ impl Timers {
         out.item(Section::TimerOrder, &self.next_order)
     }
 
-    pub(crate) fn restore(frames: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+    pub(crate) fn restore(frames: &mut Reader<'_>) -> Result<Self, StateError> {
         let mut entries = Vec::new();
         frames.each(Section::Timers, |entry: Entry| {
             entries.push(Reverse(entry));

@@ -17,7 +17,7 @@ mod oracle;
 mod planted;
 mod ranking;
 mod registry;
-mod snapshot;
+mod state;
 #[path = "../support/mod.rs"]
 mod support;
 mod time;

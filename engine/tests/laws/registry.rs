@@ -1,6 +1,6 @@
 //! All laws, so that they can be asked as one.
 
-use crate::{grouping, identity, limits, oracle, ranking, snapshot, time};
+use crate::{grouping, identity, limits, oracle, ranking, state, time};
 
 macro_rules! laws {
     ($($module:ident::$law:ident,)*) => {
@@ -71,9 +71,9 @@ pub(crate) const LAWS: &[(&str, fn())] = laws![
     limits::e17_the_least_valuable_goes_first,
     limits::e17_in_the_end_nothing_is_held,
     limits::e17_other_limits_and_seeds_leave_no_trace,
-    snapshot::m6_a_restored_engine_goes_on_as_if_nothing_had_been,
-    snapshot::m6_what_is_cut_off_or_changed_is_refused,
-    snapshot::m6_no_bytes_make_the_loader_panic,
+    state::m6_a_restored_engine_goes_on_as_if_nothing_had_been,
+    state::m6_what_is_cut_off_or_changed_is_refused,
+    state::m6_no_bytes_make_the_loader_panic,
 ];
 
 /// The text of the laws.
@@ -83,7 +83,7 @@ const SOURCES: [&str; 7] = [
     include_str!("grouping.rs"),
     include_str!("ranking.rs"),
     include_str!("limits.rs"),
-    include_str!("snapshot.rs"),
+    include_str!("state.rs"),
     include_str!("oracle/mod.rs"),
 ];
 

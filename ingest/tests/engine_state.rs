@@ -12,13 +12,13 @@ use flate2::write::GzEncoder;
 use hypocenter::replay::Player;
 use hypocenter::shard::ShardRunner;
 use hypocenter::source::{Record, Shard};
-use hypocenter_engine::{Engine, SNAPSHOT_VERSION, SnapshotError, Timestamp};
+use hypocenter_engine::{Engine, STATE_VERSION, StateError, Timestamp};
 
 #[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 fn golden(version: u32) -> PathBuf {
-    common::fixtures().join(format!("golden/engine-snapshot-{version}.gz"))
+    common::fixtures().join(format!("golden/engine-state-{version}.gz"))
 }
 
 fn read(path: &PathBuf) -> Vec<u8> {
@@ -52,9 +52,9 @@ fn the_committed_snapshot_is_what_is_written_and_read() {
     let lines = common::stream("prom-a");
     let engine = runner(&lines, lines.lines().count() * 2 / 3);
     let bytes = saved(engine.engine());
-    let file = golden(SNAPSHOT_VERSION);
+    let file = golden(STATE_VERSION);
     let meant = |bytes: &[u8]| {
-        let header = Engine::snapshot_header(bytes).unwrap();
+        let header = Engine::state_header(bytes).unwrap();
         (header.policy, header.topology, header.made_by)
     };
     // Under other defaults other things are decided: that is no other format.
@@ -68,8 +68,8 @@ fn the_committed_snapshot_is_what_is_written_and_read() {
     assert_eq!(meant(&committed), meant(&bytes), "other defaults, or a release: BLESS=1");
     assert!(
         committed == bytes,
-        "snapshots are no longer those of version {SNAPSHOT_VERSION}: what is in them, or what it \
-         means, has changed. Raise SNAPSHOT_VERSION in engine/src/snapshot.rs, so that older ones \
+        "snapshots are no longer those of version {STATE_VERSION}: what is in them, or what it \
+         means, has changed. Raise STATE_VERSION in engine/src/state.rs, so that older ones \
          are refused, and run this test with BLESS=1; a version that no release has had need not \
          be kept in fixtures/golden"
     );
@@ -85,13 +85,13 @@ fn older_snapshots_are_refused() {
     let setup = common::setup(7);
     for entry in fs::read_dir(common::fixtures().join("golden")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let version = name.strip_prefix("engine-snapshot-").and_then(|n| n.strip_suffix(".gz"));
+        let version = name.strip_prefix("engine-state-").and_then(|n| n.strip_suffix(".gz"));
         let Some(version) = version.map(|version| version.parse().unwrap()) else { continue };
         let (policy, topology) = (setup.policy.clone(), setup.topology.clone());
         let read = Engine::restore(&read(&golden(version)), policy, topology, "alerts/0");
         match version {
-            SNAPSHOT_VERSION => assert!(read.is_ok()),
-            found => assert_eq!(read.err(), Some(SnapshotError::OtherVersion { found })),
+            STATE_VERSION => assert!(read.is_ok()),
+            found => assert_eq!(read.err(), Some(StateError::OtherVersion { found })),
         }
     }
 }
@@ -105,19 +105,19 @@ fn a_snapshot_of_something_else_is_refused() {
     let refused = |bytes: &[u8], shard: &str| {
         Engine::restore(bytes, policy.clone(), topology.clone(), shard).err().unwrap()
     };
-    assert_eq!(refused(&bytes, "alerts/1"), SnapshotError::Other { what: "shard" });
-    assert_eq!(refused(b"", "alerts/0"), SnapshotError::Alien);
-    assert_eq!(refused(b"{\"alerts\":[]}", "alerts/0"), SnapshotError::Alien);
-    assert_eq!(refused(&bytes[..5], "alerts/0"), SnapshotError::Truncated { at: 5 });
+    assert_eq!(refused(&bytes, "alerts/1"), StateError::Other { what: "shard" });
+    assert_eq!(refused(b"", "alerts/0"), StateError::Alien);
+    assert_eq!(refused(b"{\"alerts\":[]}", "alerts/0"), StateError::Alien);
+    assert_eq!(refused(&bytes[..5], "alerts/0"), StateError::Truncated { at: 5 });
     let mut doubled = bytes.clone();
     doubled.extend_from_slice(&bytes);
-    assert!(matches!(refused(&doubled, "alerts/0"), SnapshotError::Damaged { .. }));
+    assert!(matches!(refused(&doubled, "alerts/0"), StateError::Damaged { .. }));
     let other = hypocenter_engine::TopologyBuilder::new().build().0;
     let error = Engine::restore(&bytes, policy.clone(), other, "alerts/0").err().unwrap();
-    assert_eq!(error, SnapshotError::Other { what: "topology" });
+    assert_eq!(error, StateError::Other { what: "topology" });
     let mut spec = policy.spec().clone();
     spec.times.retain_for = hypocenter_engine::Span::from_secs(1);
     let other = hypocenter_engine::Policy::new(spec).unwrap();
     let error = Engine::restore(&bytes, other, topology.clone(), "alerts/0").err().unwrap();
-    assert_eq!(error, SnapshotError::Other { what: "policy" });
+    assert_eq!(error, StateError::Other { what: "policy" });
 }

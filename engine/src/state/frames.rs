@@ -7,7 +7,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::SnapshotError;
+use super::StateError;
 
 /// Bytes at which a frame is closed. An item is never divided, so frames may be longer.
 const FRAME_BYTES: usize = 256 << 10;
@@ -133,46 +133,43 @@ impl<'a> Reader<'a> {
         &mut self,
         section: Section,
         mut each: impl FnMut(T) -> Result<(), &'static str>,
-    ) -> Result<(), SnapshotError> {
+    ) -> Result<(), StateError> {
         while let Some(mut items) = self.frame(section)? {
             let end = self.at;
             while !items.is_empty() {
-                let damaged = |left: usize| SnapshotError::Damaged { at: end - left };
+                let damaged = |left: usize| StateError::Damaged { at: end - left };
                 let left = items.len();
                 let item = T::deserialize(&mut items).map_err(|_| damaged(left))?;
                 if items.len() == left {
                     return Err(damaged(left));
                 }
-                each(item).map_err(|what| SnapshotError::Inconsistent { what })?;
+                each(item).map_err(|what| StateError::Inconsistent { what })?;
             }
         }
         Ok(())
     }
 
     /// The only item of a section.
-    pub(crate) fn one<T: BorshDeserialize>(
-        &mut self,
-        section: Section,
-    ) -> Result<T, SnapshotError> {
+    pub(crate) fn one<T: BorshDeserialize>(&mut self, section: Section) -> Result<T, StateError> {
         let (at, mut found) = (self.at, None);
         self.each(section, |item| match found.replace(item) {
             None => Ok(()),
             Some(_) => Err("a part stands twice"),
         })?;
-        found.ok_or(SnapshotError::Damaged { at })
+        found.ok_or(StateError::Damaged { at })
     }
 
     /// Makes sure that this was all.
-    pub(super) fn end(mut self) -> Result<(), SnapshotError> {
+    pub(super) fn end(mut self) -> Result<(), StateError> {
         match self.frame(Section::End)? {
             Some([]) if self.rest.is_empty() => Ok(()),
-            _ => Err(SnapshotError::Damaged { at: self.at }),
+            _ => Err(StateError::Damaged { at: self.at }),
         }
     }
 
     /// The next frame, if it is of this section.
-    fn frame(&mut self, section: Section) -> Result<Option<&'a [u8]>, SnapshotError> {
-        let cut_off = SnapshotError::Truncated { at: self.at };
+    fn frame(&mut self, section: Section) -> Result<Option<&'a [u8]>, StateError> {
+        let cut_off = StateError::Truncated { at: self.at };
         let Some((head, rest)) = self.rest.split_first_chunk::<HEAD_BYTES>() else {
             return Err(cut_off);
         };
@@ -184,7 +181,7 @@ impl<'a> Reader<'a> {
             return Err(cut_off);
         };
         if number(0) != self.number || number(12) != checksum(&head[..12], items) {
-            return Err(SnapshotError::Damaged { at: self.at });
+            return Err(StateError::Damaged { at: self.at });
         }
         self.number += 1;
         self.at += HEAD_BYTES + items.len();

@@ -1,4 +1,4 @@
-//! `snapshot`: how fast the state of an engine with many alerts is saved and restored.
+//! `state`: how fast the state of an engine with many alerts is saved and restored.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use hypocenter_engine::{
 
 /// Which state to make, and how often to measure.
 #[derive(Args, Clone, Debug)]
-pub struct SnapshotArgs {
+pub struct StateArgs {
     /// Alerts that fire.
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     alerts: u32,
@@ -31,7 +31,7 @@ pub struct SnapshotArgs {
 ///
 /// # Errors
 /// When an engine is not restored as it was.
-pub fn snapshot(args: &SnapshotArgs) -> Result<String> {
+pub fn state(args: &StateArgs) -> Result<String> {
     let mut builder = TopologyBuilder::new();
     for number in 1..if args.no_topology { 0 } else { args.entities } {
         builder.edge(&name(number), &name(number / 2));
@@ -76,7 +76,7 @@ fn name(number: u32) -> String {
     format!("service-{number:06}")
 }
 
-fn fill(engine: &mut Engine, args: &SnapshotArgs) {
+fn fill(engine: &mut Engine, args: &StateArgs) {
     let mut decisions = Decisions::new();
     let start = Timestamp::from_millis(1_800_000_000_000);
     for number in 0..args.alerts {

@@ -1,6 +1,6 @@
 //! M6: a snapshot is the whole state, and other bytes are none.
 
-use hypocenter_engine::{Engine, SnapshotError};
+use hypocenter_engine::{Engine, StateError};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -18,7 +18,7 @@ fn saved(engine: &Engine) -> Vec<u8> {
     bytes
 }
 
-fn restored(world: &World, bytes: &[u8]) -> Result<Engine, SnapshotError> {
+fn restored(world: &World, bytes: &[u8]) -> Result<Engine, StateError> {
     Engine::restore(bytes, world.policy(), world.topology("n"), "test/0")
 }
 
@@ -76,8 +76,8 @@ pub(crate) fn m6_what_is_cut_off_or_changed_is_refused() {
             }
             let error = restored(&world, &bytes).expect_err("refused");
             let is_version = (8..12).contains(&at) && !cut;
-            assert_eq!(matches!(error, SnapshotError::OtherVersion { .. }), is_version);
-            let header = Engine::snapshot_header(&bytes);
+            assert_eq!(matches!(error, StateError::OtherVersion { .. }), is_version);
+            let header = Engine::state_header(&bytes);
             let noted = header.map(|header| header.note);
             assert!(noted.as_deref() == Ok(b"note") || at < 256, "its header is the first frame");
         },

@@ -4,7 +4,7 @@
 //! and a checksum, and holds whole items. Nothing is believed before it is checked, and what can be
 //! found anew from the rest (indices, sums of them) is not in it. The layout of an item is that of
 //! its struct, so every change of a struct, and every change of what its figures mean, is another
-//! [`SNAPSHOT_VERSION`]; `engine/tests/snapshot.rs` holds the bytes of the present one.
+//! [`STATE_VERSION`]; `ingest/tests/engine_state.rs` holds the bytes of the present one.
 
 mod frames;
 mod verify;
@@ -30,14 +30,14 @@ use crate::topology::Topology;
 
 /// Version of the layout and of the meaning of what is in it. A snapshot of any other version is
 /// refused, never misread: the state is then rebuilt from the input.
-pub const SNAPSHOT_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 1;
 
 /// What a snapshot begins with.
 const MAGIC: [u8; 8] = *b"hypocntr";
 
 /// What a snapshot says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, BorshDeserialize, BorshSerialize)]
-pub struct SnapshotHeader {
+pub struct StateHeader {
     /// The engine's version that made it.
     pub made_by: String,
     /// The input partition.
@@ -65,12 +65,12 @@ pub struct SnapshotHeader {
 /// rebuilt from the input instead.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SnapshotError {
+pub enum StateError {
     /// It does not begin like one.
     #[error("not a snapshot: it begins with other bytes")]
     Alien,
     /// Made by an older or newer version.
-    #[error("version {found} of the snapshot format, and this program reads {SNAPSHOT_VERSION}")]
+    #[error("version {found} of the snapshot format, and this program reads {STATE_VERSION}")]
     OtherVersion {
         /// Its version.
         found: u32,
@@ -123,9 +123,9 @@ impl Engine {
         out: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         out(&MAGIC)?;
-        out(&SNAPSHOT_VERSION.to_le_bytes())?;
+        out(&STATE_VERSION.to_le_bytes())?;
         let mut frames = Frames::new(out);
-        let header = SnapshotHeader {
+        let header = StateHeader {
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
             shard: self.shard.clone().into(),
             policy: self.world.policy.hash(),
@@ -153,8 +153,8 @@ impl Engine {
     /// What a snapshot says of itself. Only its beginning is looked at.
     ///
     /// # Errors
-    /// [`SnapshotError`] when that cannot be read.
-    pub fn snapshot_header(bytes: &[u8]) -> Result<SnapshotHeader, SnapshotError> {
+    /// [`StateError`] when that cannot be read.
+    pub fn state_header(bytes: &[u8]) -> Result<StateHeader, StateError> {
         open(bytes).map(|(header, _)| header)
     }
 
@@ -162,7 +162,7 @@ impl Engine {
     /// uses the hash seed of that one.
     ///
     /// # Errors
-    /// [`SnapshotError`] when the bytes are not a whole snapshot of this version, made by the same
+    /// [`StateError`] when the bytes are not a whole snapshot of this version, made by the same
     /// shard under the same policy and topology. Whatever the bytes, it does not panic, and holds no
     /// more than a small multiple of them.
     pub fn restore(
@@ -170,10 +170,10 @@ impl Engine {
         policy: Policy,
         topology: Topology,
         shard: &str,
-    ) -> Result<Self, SnapshotError> {
+    ) -> Result<Self, StateError> {
         let (header, mut frames) = open(bytes)?;
         let seed = HashSeed(header.seed);
-        let same = |is: bool, what| if is { Ok(()) } else { Err(SnapshotError::Other { what }) };
+        let same = |is: bool, what| if is { Ok(()) } else { Err(StateError::Other { what }) };
         same(header.shard == shard, "shard")?;
         same(header.policy == policy.hash(), "policy")?;
         same(header.topology == topology.version(), "topology")?;
@@ -189,7 +189,7 @@ impl Engine {
         (engine.alerts, engine.incidents, engine.background) = (alerts, incidents, background);
         (engine.timers, engine.now, engine.seq) = (timers, now, seq);
         (engine.stats, engine.ended, engine.world.symbols) = (stats, ended, symbols);
-        engine.verify().map_err(|what| SnapshotError::Inconsistent { what })?;
+        engine.verify().map_err(|what| StateError::Inconsistent { what })?;
         Ok(engine)
     }
 }
@@ -208,24 +208,24 @@ pub(crate) fn verify_free(
     if right { Ok(()) } else { Err("what is free is listed once") }
 }
 
-fn open(bytes: &[u8]) -> Result<(SnapshotHeader, Reader<'_>), SnapshotError> {
+fn open(bytes: &[u8]) -> Result<(StateHeader, Reader<'_>), StateError> {
     let Some((magic, rest)) = bytes.split_first_chunk() else {
         let is_beginning = !bytes.is_empty() && MAGIC.starts_with(bytes);
         return Err(if is_beginning {
-            SnapshotError::Truncated { at: bytes.len() }
+            StateError::Truncated { at: bytes.len() }
         } else {
-            SnapshotError::Alien
+            StateError::Alien
         });
     };
     if *magic != MAGIC {
-        return Err(SnapshotError::Alien);
+        return Err(StateError::Alien);
     }
     let Some((version, rest)) = rest.split_first_chunk() else {
-        return Err(SnapshotError::Truncated { at: bytes.len() });
+        return Err(StateError::Truncated { at: bytes.len() });
     };
     match u32::from_le_bytes(*version) {
-        SNAPSHOT_VERSION => {}
-        found => return Err(SnapshotError::OtherVersion { found }),
+        STATE_VERSION => {}
+        found => return Err(StateError::OtherVersion { found }),
     }
     let mut frames = Reader::new(rest, bytes.len() - rest.len());
     let header = frames.one(Section::Header)?;
