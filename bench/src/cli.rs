@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::commands::ARCHIVE;
+use crate::commands::engine::{self, EngineArgs};
 use crate::commands::score::{self, ScoreArgs};
 use crate::commands::state::{self, StateArgs};
 use crate::commands::synth::{self, SynthArgs};
@@ -15,7 +16,7 @@ use crate::score::data::{Data, Split};
 use crate::score::predictions::Predictions;
 use crate::score::table;
 
-/// Measures Hypocenter: accuracy against known faults, next to simple rules.
+/// Measures Hypocenter: accuracy against known faults, next to simple rules, and speed.
 #[derive(Debug, Parser)]
 #[command(name = "hypocenter-bench", version)]
 struct Cli {
@@ -52,6 +53,9 @@ enum Command {
     Synth(SynthArgs),
     /// Save and restore the state of an engine with many alerts, and print how fast that is.
     State(StateArgs),
+    /// Measure what an event costs in this process: time, memory and allocations, by live alerts,
+    /// size of the graph and what comes.
+    Engine(EngineArgs),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -69,6 +73,7 @@ pub fn run() -> Result<()> {
         }
         Command::Synth(args) => synth::synth(&args)?,
         Command::State(args) => state::state(&args)?,
+        Command::Engine(args) => engine::engine(&args)?,
     };
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).context("write to standard output")

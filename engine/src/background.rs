@@ -19,10 +19,13 @@ use crate::topology::Node;
 /// A tenant, by the hash of its name: names come and go, this stays.
 pub(crate) type Tenant = u64;
 
+/// A connected part of the graph, by the hash of its oldest entity's name.
+pub(crate) type PartName = u64;
+
 /// What is remembered of the stream.
 #[derive(Debug)]
 pub(crate) struct Background {
-    parts: Recent<(Tenant, Node), Part>,
+    parts: Recent<(Tenant, PartName), Part>,
     roots: Recent<(Tenant, Node), VecDeque<(Entity, Timestamp)>>,
     habits: Recent<u64, Habit>,
 }
@@ -77,12 +80,18 @@ impl Background {
     }
 
     /// Notes that something was heard of a part of the graph.
-    pub(crate) fn watch(&mut self, tenant: Tenant, part: Node, now: Timestamp) {
+    pub(crate) fn watch(&mut self, tenant: Tenant, part: PartName, now: Timestamp) {
         self.part(tenant, part, now);
     }
 
     /// Notes that an entity of a part began to alert.
-    pub(crate) fn note(&mut self, tenant: Tenant, part: Node, onset: Timestamp, now: Timestamp) {
+    pub(crate) fn note(
+        &mut self,
+        tenant: Tenant,
+        part: PartName,
+        onset: Timestamp,
+        now: Timestamp,
+    ) {
         let beginnings = &mut self.part(tenant, part, now).beginnings;
         if beginnings.len() == BEGINNINGS_MAX {
             beginnings.pop_front();
@@ -111,7 +120,7 @@ impl Background {
     /// What is usual in a part of `size` entities, by what happened within `span` before `onset`.
     pub(crate) fn surroundings(
         &self,
-        (tenant, part): (Tenant, Node),
+        (tenant, part): (Tenant, PartName),
         size: u32,
         (onset, now): (Timestamp, Timestamp),
         span: Span,
@@ -129,7 +138,7 @@ impl Background {
     }
 
     /// How many entities of a part began to alert within `span` before `onset`.
-    pub(crate) fn began(&self, at: (Tenant, Node), onset: Timestamp, span: Span) -> usize {
+    pub(crate) fn began(&self, at: (Tenant, PartName), onset: Timestamp, span: Span) -> usize {
         self.parts.get(&at).map_or(0, |part| part.began_since(onset.minus(span)))
     }
 
@@ -153,10 +162,9 @@ impl Background {
     /// Whether all that is remembered is about the first `nodes` nodes.
     pub(crate) fn is_within(&self, nodes: usize) -> bool {
         let is = |node: Node| (node as usize) < nodes;
-        self.parts.order.iter().all(|&(_, part)| is(part))
-            && self.roots.each().all(|((_, root), list)| {
-                is(root) && list.iter().all(|(entity, _)| entity.node().is_some_and(is))
-            })
+        self.roots.each().all(|((_, root), list)| {
+            is(root) && list.iter().all(|(entity, _)| entity.node().is_some_and(is))
+        })
     }
 
     pub(crate) fn save<E>(&self, out: &mut Frames<'_, E>) -> Result<(), E> {
@@ -173,7 +181,7 @@ impl Background {
         Ok(Self { parts, roots, habits })
     }
 
-    fn part(&mut self, tenant: Tenant, part: Node, now: Timestamp) -> &mut Part {
+    fn part(&mut self, tenant: Tenant, part: PartName, now: Timestamp) -> &mut Part {
         let new = || Part { since: now, beginnings: VecDeque::new() };
         self.parts.entry_or((tenant, part), new)
     }

@@ -1,6 +1,6 @@
 //! The whole state of an engine as bytes, and back.
 //!
-//! A snapshot is a magic number and a version, then frames: each names its section, has a number
+//! A saved state is a magic number and a version, then frames: each names its section, has a number
 //! and a checksum, and holds whole items. Nothing is believed before it is checked, and what can be
 //! found anew from the rest (indices, sums of them) is not in it. The layout of an item is that of
 //! its struct, so every change of a struct, and every change of what its figures mean, is another
@@ -10,6 +10,7 @@ mod frames;
 mod verify;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -20,7 +21,9 @@ use crate::engine::Engine;
 use crate::event::Seq;
 use crate::incident::IncidentKey;
 use crate::incidents::Incidents;
+use crate::model::World;
 use crate::policy::Policy;
+use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 use crate::symbol::Symbols;
 use crate::table::HashSeed;
@@ -28,14 +31,14 @@ use crate::time::Timestamp;
 use crate::timers::Timers;
 use crate::topology::Topology;
 
-/// Version of the layout and of the meaning of what is in it. A snapshot of any other version is
+/// Version of the layout and of the meaning of what is in it. One of any other version is
 /// refused, never misread: the state is then rebuilt from the input.
 pub const STATE_VERSION: u32 = 1;
 
-/// What a snapshot begins with.
+/// What a saved state begins with.
 const MAGIC: [u8; 8] = *b"hypocntr";
 
-/// What a snapshot says of itself.
+/// What a saved state says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, BorshDeserialize, BorshSerialize)]
 pub struct StateHeader {
     /// The engine's version that made it.
@@ -61,16 +64,16 @@ pub struct StateHeader {
     texts: u32,
 }
 
-/// Why bytes are not a snapshot that an engine can begin with. None of them harms: the state is
+/// Why bytes are not a state that an engine can begin with. None of them harms: the state is
 /// rebuilt from the input instead.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// It does not begin like one.
-    #[error("not a snapshot: it begins with other bytes")]
+    #[error("not a saved state: it begins with other bytes")]
     Alien,
     /// Made by an older or newer version.
-    #[error("version {found} of the snapshot format, and this program reads {STATE_VERSION}")]
+    #[error("version {found} of the state format, and this program reads {STATE_VERSION}")]
     OtherVersion {
         /// Its version.
         found: u32,
@@ -90,7 +93,7 @@ pub enum StateError {
     /// It belongs to other input or to another configuration.
     #[error("made under another {what}")]
     Other {
-        /// `shard`, `policy`, `topology` or `hash function`.
+        /// `shard`, `policy` or `hash function`.
         what: &'static str,
     },
     /// Whole, and yet not the state of any engine.
@@ -108,6 +111,8 @@ struct Rest {
     seq: Seq,
     stats: Stats,
     ended: VecDeque<IncidentKey>,
+    turn: u64,
+    renewed_slots: u64,
 }
 
 impl Engine {
@@ -129,7 +134,7 @@ impl Engine {
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
             shard: self.shard.clone().into(),
             policy: self.world.policy.hash(),
-            topology: self.world.topology.version(),
+            topology: self.topology().version(),
             now: self.now,
             seq: self.seq,
             note: note.to_vec(),
@@ -139,18 +144,22 @@ impl Engine {
             texts: self.world.symbols.slots(),
         };
         frames.item(Section::Header, &header)?;
-        self.world.symbols.save(&mut frames)?;
+        let World { graph, before, turn, symbols, .. } = &self.world;
+        for graph in [graph].into_iter().chain(before) {
+            frames.item(Section::Graphs, &graph.topology)?;
+        }
+        symbols.save(&mut frames)?;
         self.alerts.save(&mut frames)?;
         self.incidents.save(&mut frames)?;
         self.background.save(&mut frames)?;
         self.timers.save(&mut frames)?;
-        let Self { now, seq, stats, ref ended, .. } = *self;
-        let rest = Rest { now, seq, stats, ended: ended.clone() };
-        frames.item(Section::Rest, &rest)?;
+        let Self { now, seq, stats, ref ended, renewed_slots, .. } = *self;
+        let (ended, turn, renewed_slots) = (ended.clone(), *turn, renewed_slots as u64);
+        frames.item(Section::Rest, &Rest { now, seq, stats, ended, turn, renewed_slots })?;
         frames.end()
     }
 
-    /// What a snapshot says of itself. Only its beginning is looked at.
+    /// What a saved state says of itself. Only its beginning is looked at.
     ///
     /// # Errors
     /// [`StateError`] when that cannot be read.
@@ -158,17 +167,17 @@ impl Engine {
         open(bytes).map(|(header, _)| header)
     }
 
-    /// The engine that was saved. It decides from here on what that one would have decided, and
-    /// uses the hash seed of that one.
+    /// The engine that was saved. It decides from here on what that one would have decided, on the
+    /// graph and with the hash seed of that one. If `graph` is that graph, it is shared.
     ///
     /// # Errors
-    /// [`StateError`] when the bytes are not a whole snapshot of this version, made by the same
-    /// shard under the same policy and topology. Whatever the bytes, it does not panic, and holds no
-    /// more than a small multiple of them.
+    /// [`StateError`] when the bytes are not a whole state of this version, made by the same shard
+    /// under the same policy. Whatever the bytes, it does not panic, and holds no more than a small
+    /// multiple of them, but for the walks of their graph.
     pub fn restore(
         bytes: &[u8],
         policy: Policy,
-        topology: Topology,
+        graph: &Arc<Snapshot>,
         shard: &str,
     ) -> Result<Self, StateError> {
         let (header, mut frames) = open(bytes)?;
@@ -176,21 +185,48 @@ impl Engine {
         let same = |is: bool, what| if is { Ok(()) } else { Err(StateError::Other { what }) };
         same(header.shard == shard, "shard")?;
         same(header.policy == policy.hash(), "policy")?;
-        same(header.topology == topology.version(), "topology")?;
         same(header.probe == seed.probe(), "hash function")?;
+        let (graph, before) = graphs(&mut frames, &policy, graph)?;
         let symbols = Symbols::restore(&mut frames, seed, header.texts)?;
         let alerts = Alerts::restore(&mut frames, seed, header.alerts)?;
         let incidents = Incidents::restore(&mut frames, seed)?;
         let background = Background::restore(&mut frames, seed)?;
         let timers = Timers::restore(&mut frames)?;
-        let Rest { now, seq, stats, ended } = frames.one(Section::Rest)?;
+        let Rest { now, seq, stats, ended, turn, renewed_slots } = frames.one(Section::Rest)?;
         frames.end()?;
-        let mut engine = Self::new(policy, topology, shard, seed);
+        let mut engine = Self::on(policy, graph, shard, seed);
+        (engine.world.before, engine.world.turn) = (before, turn);
+        engine.renewed_slots = renewed_slots as usize;
         (engine.alerts, engine.incidents, engine.background) = (alerts, incidents, background);
         (engine.timers, engine.now, engine.seq) = (timers, now, seq);
         (engine.stats, engine.ended, engine.world.symbols) = (stats, ended, symbols);
         engine.verify().map_err(|what| StateError::Inconsistent { what })?;
         Ok(engine)
+    }
+}
+
+/// The graph in force, and the one before it while some incident is on that.
+fn graphs(
+    frames: &mut Reader<'_>,
+    policy: &Policy,
+    known: &Arc<Snapshot>,
+) -> Result<(Arc<Snapshot>, Option<Arc<Snapshot>>), StateError> {
+    let (at, mut graphs) = (frames.at(), Vec::new());
+    frames.each(Section::Graphs, |topology: Topology| {
+        if !topology.is_sound() {
+            return Err("a graph has its entities and no others");
+        }
+        let is_known = known.topology.is(&topology) && known.is_for(policy);
+        graphs.push(match is_known {
+            true => Arc::clone(known),
+            false => Arc::new(Snapshot::new(topology, policy)),
+        });
+        Ok(())
+    })?;
+    let mut graphs = graphs.into_iter();
+    match (graphs.next(), graphs.next(), graphs.next()) {
+        (Some(graph), before, None) => Ok((graph, before)),
+        _ => Err(StateError::Damaged { at }),
     }
 }
 

@@ -102,8 +102,8 @@ impl Subject {
         };
         let caller =
             caller.filter(|_| kind == Kind::Edge).map(|name| entity_of(name, topology, symbols));
-        let fallback =
-            if entity.node().is_some() { None } else { fallback(labels, &roles.fallback) };
+        let in_graph = entity.node().is_some_and(|node| topology.is_live(node));
+        let fallback = if in_graph { None } else { fallback(labels, &roles.fallback) };
         Self {
             entity,
             caller,
@@ -119,6 +119,13 @@ impl Subject {
     /// The entities it names.
     pub(crate) fn entities(&self) -> impl Iterator<Item = Entity> {
         [Some(self.entity), self.caller, self.fallback].into_iter().flatten()
+    }
+
+    /// The same, with the entities that are outside the graph and that it has by now. Their texts
+    /// are no longer named.
+    pub(crate) fn within(&self, topology: &Topology, symbols: &Symbols) -> Self {
+        let within = |entity: Entity| entity.within(topology, symbols);
+        Self { entity: within(self.entity), caller: self.caller.map(within), ..*self }
     }
 
     /// The texts it names.

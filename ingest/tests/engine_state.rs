@@ -5,14 +5,15 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use hypocenter::replay::Player;
-use hypocenter::shard::ShardRunner;
+use hypocenter::shard::{Setup, ShardRunner};
 use hypocenter::source::{Record, Shard};
-use hypocenter_engine::{Engine, STATE_VERSION, StateError, Timestamp};
+use hypocenter_engine::{Engine, STATE_VERSION, Snapshot, StateError, Timestamp, TopologyBuilder};
 
 #[expect(dead_code, reason = "other tests use the rest")]
 mod common;
@@ -32,6 +33,10 @@ fn saved(engine: &Engine) -> Vec<u8> {
     let piece = &mut |piece: &[u8]| bytes.write_all(piece);
     engine.save(b"golden", piece).unwrap();
     bytes
+}
+
+fn graph(setup: &Setup) -> Arc<Snapshot> {
+    Arc::new(Snapshot::new(setup.topology.clone(), &setup.policy))
 }
 
 /// A shard after so many lines of a recording.
@@ -74,7 +79,8 @@ fn the_committed_snapshot_is_what_is_written_and_read() {
          be kept in fixtures/golden"
     );
     let setup = common::setup(7);
-    let restored = Engine::restore(&committed, setup.policy, setup.topology, "alerts/0").unwrap();
+    let graph = graph(&setup);
+    let restored = Engine::restore(&committed, setup.policy, &graph, "alerts/0").unwrap();
     restored.check();
     assert!(saved(&restored) == bytes, "saved again");
     assert!(restored.incidents_live() > 0 && restored.alerts_live() > 100, "it says something");
@@ -87,8 +93,8 @@ fn older_snapshots_are_refused() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let version = name.strip_prefix("engine-state-").and_then(|n| n.strip_suffix(".gz"));
         let Some(version) = version.map(|version| version.parse().unwrap()) else { continue };
-        let (policy, topology) = (setup.policy.clone(), setup.topology.clone());
-        let read = Engine::restore(&read(&golden(version)), policy, topology, "alerts/0");
+        let (policy, graph) = (setup.policy.clone(), graph(&setup));
+        let read = Engine::restore(&read(&golden(version)), policy, &graph, "alerts/0");
         match version {
             STATE_VERSION => assert!(read.is_ok()),
             found => assert_eq!(read.err(), Some(StateError::OtherVersion { found })),
@@ -101,9 +107,9 @@ fn a_snapshot_of_something_else_is_refused() {
     let lines = common::stream("prom-a");
     let bytes = saved(runner(&lines, 50).engine());
     let setup = common::setup(7);
-    let (policy, topology) = (setup.policy, setup.topology);
+    let (graph, policy) = (graph(&setup), setup.policy);
     let refused = |bytes: &[u8], shard: &str| {
-        Engine::restore(bytes, policy.clone(), topology.clone(), shard).err().unwrap()
+        Engine::restore(bytes, policy.clone(), &graph, shard).err().unwrap()
     };
     assert_eq!(refused(&bytes, "alerts/1"), StateError::Other { what: "shard" });
     assert_eq!(refused(b"", "alerts/0"), StateError::Alien);
@@ -112,12 +118,14 @@ fn a_snapshot_of_something_else_is_refused() {
     let mut doubled = bytes.clone();
     doubled.extend_from_slice(&bytes);
     assert!(matches!(refused(&doubled, "alerts/0"), StateError::Damaged { .. }));
-    let other = hypocenter_engine::TopologyBuilder::new().build().0;
-    let error = Engine::restore(&bytes, policy.clone(), other, "alerts/0").err().unwrap();
-    assert_eq!(error, StateError::Other { what: "topology" });
+    // The graph comes with it: another one only is not shared.
+    let other = TopologyBuilder::new().build().0;
+    let other = Arc::new(Snapshot::new(other, &policy));
+    let restored = Engine::restore(&bytes, policy.clone(), &other, "alerts/0").unwrap();
+    assert_eq!(restored.topology().version(), graph.topology().version());
     let mut spec = policy.spec().clone();
     spec.times.retain_for = hypocenter_engine::Span::from_secs(1);
     let other = hypocenter_engine::Policy::new(spec).unwrap();
-    let error = Engine::restore(&bytes, other, topology.clone(), "alerts/0").err().unwrap();
+    let error = Engine::restore(&bytes, other, &graph, "alerts/0").err().unwrap();
     assert_eq!(error, StateError::Other { what: "policy" });
 }

@@ -37,7 +37,7 @@ pub fn state(args: &StateArgs) -> Result<String> {
         builder.edge(&name(number), &name(number / 2));
     }
     let (topology, _) = builder.build();
-    let mut engine = Engine::new(Policy::default(), topology.clone(), "bench/0", HashSeed(7));
+    let mut engine = Engine::new(Policy::default(), topology, "bench/0", HashSeed(7));
     fill(&mut engine, args);
     let mut bytes = Vec::new();
     let (mut saving, mut restoring) = (Vec::new(), Vec::new());
@@ -51,7 +51,7 @@ pub fn state(args: &StateArgs) -> Result<String> {
         })?;
         saving.push(began.elapsed());
         let began = Instant::now();
-        let restored = Engine::restore(&bytes, Policy::default(), topology.clone(), "bench/0")?;
+        let restored = Engine::restore(&bytes, Policy::default(), engine.snapshot(), "bench/0")?;
         restoring.push(began.elapsed());
         if restored.footprint() != engine.footprint() {
             return Err(anyhow!("the restored engine holds something else"));

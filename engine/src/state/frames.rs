@@ -18,6 +18,7 @@ const HEAD_BYTES: usize = 16;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Section {
     Header,
+    Graphs,
     Texts,
     FreeTexts,
     Alerts,
@@ -38,6 +39,7 @@ impl Section {
     const fn tag(self) -> [u8; 4] {
         *match self {
             Self::Header => b"HEAD",
+            Self::Graphs => b"GRPH",
             Self::Texts => b"TEXT",
             Self::FreeTexts => b"TXTQ",
             Self::Alerts => b"ALRT",
@@ -121,6 +123,11 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(rest: &'a [u8], at: usize) -> Self {
         Self { rest, at, number: 0 }
+    }
+
+    /// Where what is left begins.
+    pub(crate) fn at(&self) -> usize {
+        self.at
     }
 
     /// Bytes that are left: no table has more items.

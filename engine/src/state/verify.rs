@@ -9,6 +9,7 @@ use crate::incident::Incident;
 use crate::limits::HYPOTHESES_MAX;
 use crate::model::Entity;
 use crate::timers::Owner;
+use crate::topology::Topology;
 
 type Verdict = Result<(), &'static str>;
 
@@ -19,6 +20,13 @@ fn ensure(is: bool, what: &'static str) -> Verdict {
 impl Engine {
     pub(super) fn verify(&self) -> Verdict {
         ensure(self.stats.is_balanced(), "events are counted once each")?;
+        let nodes = self.topology().numbers();
+        let before = self.world.before.as_ref().map(|before| &before.topology);
+        ensure(
+            before.is_none_or(|b| self.topology().comes_after(b) && b.numbers() <= nodes),
+            "a graph comes after the one before it",
+        )?;
+        ensure(self.renewed_slots <= self.incidents.slots(), "incidents are taken over once")?;
         for (key, alert) in self.alerts.iter() {
             self.verify_alert(key, alert)?;
         }
@@ -38,14 +46,13 @@ impl Engine {
             Owner::Incident(key) => self.incidents.has_slot(key),
         };
         ensure(self.timers.owners().all(has_slot), "deadlines are of those that are there")?;
-        let nodes = self.world.topology.len();
         ensure(self.background.is_within(nodes), "what is usual is about the graph")?;
         self.world.symbols.verify(&Holders::of(self)?)
     }
 
     fn verify_alert(&self, key: AlertKey, alert: &Alert) -> Verdict {
         for entity in alert.subject.entities() {
-            self.verify_entity(entity)?;
+            self.verify_entity(self.topology(), entity)?;
         }
         let Place::Member(incident, member) = alert.place else {
             return Ok(());
@@ -62,10 +69,11 @@ impl Engine {
 
     fn verify_incident(&self, incident: &Incident) -> Verdict {
         let (members, symptoms) = (&incident.members, &incident.symptoms);
+        let graph = self.world.model_of(incident).topology;
         for member in members {
             ensure(self.alerts.has_slot(member.alert), "a member is in the table")?;
             for entity in member.subject.entities() {
-                self.verify_entity(entity)?;
+                self.verify_entity(graph, entity)?;
             }
         }
         ensure(!members.is_empty(), "an incident has members")?;
@@ -76,7 +84,7 @@ impl Engine {
             "every member's entity alerts",
         )?;
         for symptom in symptoms {
-            self.verify_entity(symptom.entity)?;
+            symptom.entities().try_for_each(|entity| self.verify_entity(graph, entity))?;
             ensure(symptom.is_within(members.len()), "a symptom is shown by members")?;
         }
         if !incident.phase.is_final() {
@@ -85,7 +93,7 @@ impl Engine {
         let roots = &incident.hypotheses;
         ensure((1..=HYPOTHESES_MAX).contains(&roots.len()), "roots are bounded")?;
         for entity in roots.iter().map(|root| root.entity).chain(incident.named()) {
-            self.verify_entity(entity)?;
+            self.verify_entity(graph, entity)?;
         }
         ensure(
             incident.taken_in.iter().all(|&key| self.incidents.has_slot(key)),
@@ -113,8 +121,8 @@ impl Engine {
         )
     }
 
-    fn verify_entity(&self, entity: Entity) -> Verdict {
-        let (nodes, texts) = (self.world.topology.len(), self.world.symbols.slots());
+    fn verify_entity(&self, graph: &Topology, entity: Entity) -> Verdict {
+        let (nodes, texts) = (graph.numbers(), self.world.symbols.slots());
         let is_there = match (entity.node(), entity.symbol()) {
             (Some(node), _) => (node as usize) < nodes,
             (None, text) => text.is_some_and(|text| text.index() < texts),

@@ -20,5 +20,6 @@ mod registry;
 mod state;
 #[path = "../support/mod.rs"]
 mod support;
+mod swaps;
 mod time;
 mod world;

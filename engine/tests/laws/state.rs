@@ -1,11 +1,14 @@
 //! M6: a snapshot is the whole state, and other bytes are none.
 
-use hypocenter_engine::{Engine, StateError};
+use std::sync::Arc;
+
+use hypocenter_engine::{Engine, Snapshot, StateError};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::harness::law;
 use crate::support::{Event, Player};
+use crate::swaps::{Swap, swaps};
 use crate::world::{World, end, storms, worlds};
 
 fn saved(engine: &Engine) -> Vec<u8> {
@@ -19,14 +22,22 @@ fn saved(engine: &Engine) -> Vec<u8> {
 }
 
 fn restored(world: &World, bytes: &[u8]) -> Result<Engine, StateError> {
-    Engine::restore(bytes, world.policy(), world.topology("n"), "test/0")
+    let graph = Arc::new(Snapshot::new(world.topology("n"), &world.policy()));
+    Engine::restore(bytes, world.policy(), &graph, "test/0")
 }
 
-/// Plays the script; before each event that `cut` names, the engine is thrown away and another one
-/// takes its place.
-fn play(world: &World, events: &[Event], cut: impl Fn(usize) -> bool) -> Player {
+/// Plays the script with its changes of the graph; before each event that `cut` names, the engine
+/// is thrown away and another one takes its place.
+fn play(
+    (world, swaps): &(World, Vec<Swap>),
+    events: &[Event],
+    cut: impl Fn(usize) -> bool,
+) -> Player {
     let mut player = world.player(1);
     for (at, event) in events.iter().enumerate() {
+        for swap in swaps.iter().filter(|swap| swap.before % events.len() == at) {
+            player.swap(&swap.text(world), event.now);
+        }
         if cut(at) {
             player.engine = restored(world, &saved(&player.engine)).expect("its own snapshot");
             player.engine.check();
@@ -40,11 +51,11 @@ fn play(world: &World, events: &[Event], cut: impl Fn(usize) -> bool) -> Player 
 pub(crate) fn m6_a_restored_engine_goes_on_as_if_nothing_had_been() {
     law(
         "M6, S5: saved and restored at any point, the rest is decided alike, and so is the state",
-        (prop_oneof![worlds(true), storms()], any::<u64>()),
-        |(world, cuts): (World, u64)| {
-            let events = world.events_of_teams();
-            let mut undisturbed = play(&world, &events, |_| false);
-            let mut disturbed = play(&world, &events, |at| cuts >> (at % 64) & 1 == 1);
+        (prop_oneof![worlds(true), storms()], few_swaps(), any::<u64>()),
+        |(world, swaps, cuts): (World, Vec<Swap>, u64)| {
+            let (events, case) = (world.events_of_teams(), (world, swaps));
+            let mut undisturbed = play(&case, &events, |_| false);
+            let mut disturbed = play(&case, &events, |at| cuts >> (at % 64) & 1 == 1);
             assert_eq!(saved(&undisturbed.engine), saved(&disturbed.engine));
             undisturbed.advance(end(&events));
             disturbed.advance(end(&events));
@@ -54,11 +65,17 @@ pub(crate) fn m6_a_restored_engine_goes_on_as_if_nothing_had_been() {
     );
 }
 
+/// No change of the graph as often as some.
+fn few_swaps() -> impl Strategy<Value = Vec<Swap>> {
+    prop_oneof![Just(Vec::new()), swaps()]
+}
+
 /// A snapshot in the middle of a script.
 fn snapshots() -> impl Strategy<Value = (World, Vec<u8>)> {
-    prop_oneof![worlds(true), storms()].prop_map(|world| {
-        let bytes = saved(&play(&world, &world.events_of_teams(), |_| false).engine);
-        (world, bytes)
+    (prop_oneof![worlds(true), storms()], few_swaps()).prop_map(|case| {
+        let events = case.0.events_of_teams();
+        let bytes = saved(&play(&case, &events, |_| false).engine);
+        (case.0, bytes)
     })
 }
 
