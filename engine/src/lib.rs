@@ -107,7 +107,9 @@ mod planted;
 #[cfg(feature = "planted")]
 pub mod planted;
 mod policy;
+mod regraph;
 mod score;
+mod snapshot;
 mod stats;
 mod subject;
 mod symbol;
@@ -135,10 +137,11 @@ pub use policy::{
     Ranking, Times,
 };
 pub use score::Score;
+pub use snapshot::{Snapshot, SnapshotError};
 pub use stats::Stats;
 pub use subject::Severity;
 pub use table::HashSeed;
 pub use time::{Span, Timestamp};
-pub use topology::{Topology, TopologyBuilder, TopologyReport};
+pub use topology::{EdgeKind, Topology, TopologyBuilder, TopologyReport};
 pub use trace::{Alternative, Comparison, Placement, Verdict, Weighed};
 pub use view::{CandidateView, Code, Degraded, Evidence, IncidentView, MemberView, WhyNot};
