@@ -220,7 +220,8 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
                 let tenant = config.policy.spec().labels.tenant.as_deref();
                 let mut output = output.clone();
                 output.incident_url = output.incident_url.or_else(|| incident_url(&config.web));
-                Box::new(AlertmanagerSink::start(&output, tenant, metrics)?)
+                let reporter = reporter(&config.web);
+                Box::new(AlertmanagerSink::start(&output, tenant, Some(&reporter), metrics)?)
             }
             Output::Kafka(kafka) => {
                 let mut sink = KafkaSinkConfig::new(&kafka.brokers.join(","), &kafka.topic);
@@ -239,6 +240,13 @@ fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
     let mut sink = KafkaSinkConfig::new(&input.brokers.join(","), topic);
     sink.properties.extend(input.properties.clone());
     Ok(outbox.with_dead_letters(KafkaSink::new(sink)?, topic.clone()))
+}
+
+/// The name of this Hypocenter, the same after a restart: the machine's, and where it listens.
+fn reporter(web: &Web) -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let address = web.listen_addresses.first().map(ToString::to_string).unwrap_or_default();
+    format!("{} {address}", machine.trim())
 }
 
 /// The page of an incident as the API has it, where it is said how people reach that.
