@@ -21,7 +21,7 @@ use hypocenter_engine::{LabelLimits, Policy};
 
 pub use alertmanager::{AlertmanagerOutput, Pattern};
 pub use feedback::{Feedback, FeedbackTopic};
-pub use http::{Authorization, ClientTls, Credential, HttpConfig, ProxyUrl, TlsVersion};
+pub use http::{Authorization, ClientTls, Credential, HttpConfig, OAuth2, ProxyUrl, TlsVersion};
 pub use input::{HttpInput, Input, KafkaInput, OffsetReset};
 pub use neighbours::{Neighbours, Resync, RulesWatch};
 pub use output::{KafkaOutput, Output, WebhookOutput};

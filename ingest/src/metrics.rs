@@ -234,6 +234,15 @@ impl Metrics {
         counters
     }
 
+    /// Has sinks made whose counters take the place of those there are, unless that fails.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn exchange_sinks<T, E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let before = std::mem::take(&mut *locked(&self.shared.sinks));
+        make().inspect_err(|_| *locked(&self.shared.sinks) = before)
+    }
+
     /// Counters of the requests that `client` sends to `peer`, a scheme, host and port.
     #[must_use]
     pub fn client(&self, client: &'static str, peer: &str) -> Arc<ClientCounters> {

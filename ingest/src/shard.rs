@@ -153,6 +153,23 @@ impl ShardRunner {
         Self { decoder: Decoder::new(setup.decode.clone()), scratch: Scratch::default(), lane }
     }
 
+    /// From now on, records are decoded so.
+    pub fn exchange_decoder(&mut self, options: &Options) {
+        self.decoder = Decoder::new(options.clone());
+    }
+
+    /// Whether what came before a restart has been told, and every record there is has been read.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.lane.caught_up && !self.lane.is_restoring
+    }
+
+    /// Version of the table of rules' durations in use; `None` without one.
+    #[must_use]
+    pub fn holds(&self) -> Option<u64> {
+        self.lane.holds.version()
+    }
+
     /// From now on, tells by [`Listener::stepped`] what is weighed for each decision.
     pub fn start_trace(&mut self) {
         self.lane.traced = true;
