@@ -101,12 +101,15 @@ mod label;
 mod limits;
 mod mapping;
 mod model;
+mod paths;
 #[cfg(not(feature = "planted"))]
 mod planted;
 #[cfg(feature = "planted")]
 pub mod planted;
 mod policy;
+mod regraph;
 mod score;
+mod snapshot;
 mod stats;
 mod subject;
 mod symbol;
@@ -128,15 +131,17 @@ pub use kind::{Kind, KindWords};
 pub use label::{Fingerprint, LabelError, LabelLimits, Labels};
 pub use limits::{Limit, Limits};
 pub use mapping::{Mapped, Mapping, MappingError, MappingRule, default_mapping};
+pub use paths::{NoPath, PathView, Stop};
 pub use policy::{
     Grouping, KindWeight, KindWeights, LabelRoles, MappingSpec, Policy, PolicyError, PolicySpec,
     Ranking, Times,
 };
 pub use score::Score;
+pub use snapshot::{Snapshot, SnapshotError};
 pub use stats::Stats;
 pub use subject::Severity;
 pub use table::HashSeed;
 pub use time::{Span, Timestamp};
-pub use topology::{Topology, TopologyBuilder, TopologyReport};
+pub use topology::{EdgeKind, Topology, TopologyBuilder, TopologyReport};
 pub use trace::{Alternative, Comparison, Placement, Verdict, Weighed};
 pub use view::{CandidateView, Code, Degraded, Evidence, IncidentView, MemberView, WhyNot};

@@ -88,8 +88,8 @@ impl Subject {
         };
         let caller =
             caller.filter(|_| kind == Kind::Edge).map(|name| entity_of(name, topology, symbols));
-        let fallback =
-            if entity.node().is_some() { None } else { fallback(labels, &roles.fallback) };
+        let in_graph = entity.node().is_some_and(|node| topology.is_live(node));
+        let fallback = if in_graph { None } else { fallback(labels, &roles.fallback) };
         Self {
             entity,
             caller,
@@ -100,6 +100,13 @@ impl Subject {
             metric: metric.map(|text| symbols.hold(text)),
             mapped_by: mapped.map(|mapped| symbols.hold(mapped.rule)),
         }
+    }
+
+    /// The same, with the entities that are outside the graph and that it has by now. Their texts
+    /// are no longer named.
+    pub(crate) fn within(&self, topology: &Topology, symbols: &Symbols) -> Self {
+        let within = |entity: Entity| entity.within(topology, symbols);
+        Self { entity: within(self.entity), caller: self.caller.map(within), ..*self }
     }
 
     /// The texts it names.

@@ -31,10 +31,14 @@ impl Engine {
             return;
         }
         let labels = event.labels;
-        let subject =
-            Subject::of(labels, &self.world.policy, &self.world.topology, &mut self.world.symbols);
+        let subject = Subject::of(
+            labels,
+            &self.world.policy,
+            &self.world.graph.topology,
+            &mut self.world.symbols,
+        );
         self.stats.unmapped += u64::from(subject.mapped_by.is_none());
-        self.stats.outside_topology += u64::from(subject.entity.node().is_none());
+        self.stats.outside_topology += u64::from(!self.world.model().in_graph(subject.entity));
         let tenant =
             self.world.policy.spec.labels.tenant.as_deref().and_then(|name| labels.get(name));
         let tenant = planted!(TenantIgnored: None, tenant).unwrap_or_default();
@@ -72,6 +76,7 @@ impl Engine {
         decisions: &mut Decisions,
     ) {
         let (until, timeout) = self.end_of(event);
+        self.renew_subject(key);
         let Some(alert) = self.alerts.get(key) else {
             return;
         };
@@ -135,6 +140,8 @@ impl Engine {
         let onset = self.onset(alert.starts_at).minus(alert.held);
         let (tenant, episode, hash) = (alert.tenant, alert.episode(), alert.hash);
         let home = self.home(key, onset);
+        self.link(seen);
+        self.renew_considering(tenant, out);
         self.gather_coincidences(tenant, seen, onset, out);
         self.link(seen);
         self.around = self.surroundings(tenant, seen.subject.entity, onset);
@@ -185,6 +192,7 @@ impl Engine {
         if self.incidents.len() >= self.world.policy.spec.limits.incidents_max {
             return;
         }
+        self.renew_subject(key);
         let Some(alert) = self.alerts.get(key) else {
             return;
         };
@@ -241,6 +249,7 @@ impl Engine {
             seq: self.seq,
             refused,
             seed: self.seed,
+            turn: self.world.turn,
         }));
         self.stats.opened += 1;
         self.stats.refused += u64::from(refused.is_some());
@@ -280,6 +289,7 @@ impl Engine {
         onset: Timestamp,
         out: &mut Decisions,
     ) {
+        self.renew(into, out);
         let Some(alert) = self.alerts.get_mut(key) else {
             return;
         };
@@ -402,6 +412,8 @@ impl Engine {
         onset: Timestamp,
         out: &mut Decisions,
     ) -> IncidentKey {
+        self.renew(a, out);
+        self.renew(b, out);
         let model = self.world.model();
         let (Some(first), Some(second)) = (self.incidents.get(a), self.incidents.get(b)) else {
             return a;
@@ -423,6 +435,8 @@ impl Engine {
         b: IncidentKey,
         out: &mut Decisions,
     ) -> IncidentKey {
+        self.renew(a, out);
+        self.renew(b, out);
         let model = self.world.model();
         let (Some(first), Some(second)) = (self.incidents.get(a), self.incidents.get(b)) else {
             return a;
