@@ -46,7 +46,7 @@ pub struct Client {
     config: HttpConfig,
     timeout: Duration,
     agent: Mutex<Built>,
-    tokens: Option<Tokens>,
+    tokens: Option<Box<Tokens>>,
 }
 
 /// An agent, and of what files it was made.
@@ -128,7 +128,7 @@ impl Client {
         let host = host.ok_or("the URL has no host")?;
         let agent = build(url, &host, config, timeout, DefaultResolver::default())?;
         let tokens = match &config.authorization {
-            Authorization::OAuth2(oauth2) => Some(Tokens::new(oauth2, config, timeout)?),
+            Authorization::OAuth2(oauth2) => Some(Box::new(Tokens::new(oauth2, config, timeout)?)),
             _ => None,
         };
         warn_of_open_secrets(config);

@@ -17,18 +17,29 @@ use tracing_subscriber::{Layer, reload};
 
 use crate::config::{Log, LogFormat, LogLevel};
 
-/// Sets the level of a running log.
-pub type SetLevel = Box<dyn Fn(LogLevel) + Send + Sync>;
+/// Sets the level of a running log; the default one of none.
+#[derive(Default)]
+pub struct SetLevel(Option<Box<dyn Fn(LogLevel) + Send + Sync>>);
+
+impl SetLevel {
+    /// Sets it.
+    pub fn set(&self, level: LogLevel) {
+        if let Some(set) = &self.0 {
+            set(level);
+        }
+    }
+}
 
 /// Sends the log of this process to standard error. Only the first call has an effect. What comes
 /// back changes the level later.
 pub fn init(log: Log) -> SetLevel {
     let (filter, handle) = reload::Layer::new(targets(log.level));
-    let subscriber = tracing_subscriber::registry().with(filter).with(lines(log.format, io::stderr));
+    let subscriber =
+        tracing_subscriber::registry().with(filter).with(lines(log.format, io::stderr));
     // A second call is a test's or a library user's own subscriber: theirs stays.
     drop(tracing::subscriber::set_global_default(subscriber));
     // It fails where there is no log any more.
-    Box::new(move |level| drop(handle.reload(targets(level))))
+    SetLevel(Some(Box::new(move |level| drop(handle.reload(targets(level))))))
 }
 
 /// What writes log lines to `writer`. Libraries are heard from warnings on.

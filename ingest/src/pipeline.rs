@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hypocenter_engine::Stats;
+use hypocenter_engine::{Policy, Snapshot, Stats};
 use tracing::{info, warn};
 
 pub use remote::{Change, Changes, Remote, remote};
@@ -146,6 +146,42 @@ impl Pipeline {
         }
         let sinks = make().map_err(|error| format!("outputs: {error}"))?;
         self.outbox.exchange(sinks, self.shards.values());
+        Ok(())
+    }
+
+    /// From the next record of each shard on, alerts are placed on another graph, built after the
+    /// one in force, and read by a policy that differs from the one in force in mapping and kinds
+    /// at most.
+    ///
+    /// # Errors
+    /// Why they do not fit.
+    pub fn exchange_world(
+        &mut self,
+        graph: Option<Arc<Snapshot>>,
+        policy: Policy,
+    ) -> Result<(), String> {
+        let is_read_anew = policy.hash() != self.setup.policy.hash();
+        for (shard, runner) in &mut self.shards {
+            let (input, partition, position) = (&shard.input, shard.partition, runner.position());
+            if is_read_anew {
+                runner
+                    .exchange_mapping(&policy, &mut self.outbox)
+                    .map_err(|error| error.to_string())?;
+                let hash = format!("{:016x}", policy.hash());
+                info!(input, partition, position, policy = hash, "mapping exchanged");
+            }
+            if let Some(graph) = &graph {
+                runner
+                    .exchange_topology(graph, &mut self.outbox)
+                    .map_err(|error| error.to_string())?;
+                let version = format!("{:016x}", graph.topology().version());
+                info!(input, partition, position, topology = version, "topology exchanged");
+            }
+        }
+        self.setup.policy = policy;
+        if let Some(graph) = graph {
+            self.setup.topology = graph.topology().clone();
+        }
         Ok(())
     }
 

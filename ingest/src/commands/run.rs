@@ -10,9 +10,9 @@ use hypocenter_engine::{HashSeed, Topology};
 use signal_hook::consts::SIGHUP;
 use tracing::{info, warn};
 
+use super::outputs::outbox;
 use super::reload::Reloader;
 use super::replay::decode_options;
-use super::outputs::outbox;
 use super::servers::Servers;
 use super::{Exit, Failure, load_holds, load_topology, verdicts};
 use crate::board::Board;
@@ -30,6 +30,7 @@ use crate::source::kafka::{FirstStart, KafkaSource, KafkaSourceConfig};
 use crate::source::several::Several;
 use crate::source::stdin::StdinSource;
 use crate::source::{Source, SourceError};
+use crate::wire::Options;
 
 /// Does what `run` asks for.
 ///
@@ -51,7 +52,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let ready = servers.readiness();
     let outcome = setup(&config).and_then(|setup| {
         let (remote, changes) = remote();
-        reloader.runs(&config, &setup, remote)?;
+        reloader.runs(&config, &setup, remote, servers.posted().cloned())?;
         let inlet = Inlet {
             changes: Some(changes),
             queue: servers.queue().cloned(),
@@ -139,16 +140,22 @@ fn setup(config: &Config) -> Result<Setup, Failure> {
 /// What a configuration and a graph come to.
 #[must_use]
 pub fn setup_with(config: &Config, topology: Topology) -> Setup {
-    let mut decode = decode_options(config);
-    if matches!(config.input, Input::File { .. }) {
-        decode.body_bytes_max = LINE_BYTES_MAX;
-    }
+    let decode = decoding(config);
     // Senders must not be able to guess the key of the hash tables. It changes no decision.
     let seed = HashSeed(clock::wall().as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
     Setup { policy: config.policy.clone(), topology, seed, decode, holds: Holds::default() }
 }
 
-fn describe(metrics: &Metrics, setup: &Setup) {
+/// What the decoder accepts of this input.
+pub(super) fn decoding(config: &Config) -> Options {
+    let mut decode = decode_options(config);
+    if matches!(config.input, Input::File { .. }) {
+        decode.body_bytes_max = LINE_BYTES_MAX;
+    }
+    decode
+}
+
+pub(super) fn describe(metrics: &Metrics, setup: &Setup) {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     metrics.describe(Info {
         policy_hash: setup.policy.hash(),

@@ -163,10 +163,13 @@ impl HttpConfig {
         };
         let secret = self.authorization.secret();
         let headers = self.headers.iter().map(|(_, credential)| credential);
-        let keys = [self.tls.key_file.as_deref(), match &self.authorization {
-            Authorization::OAuth2(oauth2) => oauth2.tls.key_file.as_deref(),
-            _ => None,
-        }];
+        let keys = [
+            self.tls.key_file.as_deref(),
+            match &self.authorization {
+                Authorization::OAuth2(oauth2) => oauth2.tls.key_file.as_deref(),
+                _ => None,
+            },
+        ];
         secret.into_iter().chain(headers).filter_map(file).chain(keys.into_iter().flatten())
     }
 
@@ -196,13 +199,11 @@ fn read_keys(s: &mut Section<'_, '_>, into: &mut HttpConfig) {
         ("authorization", read_token(s)),
         ("oauth2", oauth2::read(s)),
     ];
-    for (key, found) in ways {
-        match found {
-            Some(_) if into.authorization != Authorization::None => {
-                s.problem(key, "is given beside another way to say who we are; keep one of them");
-            }
-            Some(found) => into.authorization = found,
-            None => {}
+    let mut given = ways.into_iter().filter_map(|(key, found)| Some((key, found?)));
+    if let Some((first, found)) = given.next() {
+        into.authorization = found;
+        for (key, _) in given {
+            s.problem(key, format!("is given beside {first}; keep one of them"));
         }
     }
     s.section("tls_config", |s| read_tls(s, &mut into.tls));

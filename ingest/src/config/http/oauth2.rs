@@ -63,6 +63,9 @@ pub(super) fn read(parent: &mut Section<'_, '_>) -> Option<Authorization> {
         let (mut tls, mut proxy_url) = (ClientTls::default(), None);
         s.section("tls_config", |s| read_tls(s, &mut tls));
         read_proxy(s, &mut proxy_url);
+        if (&id, &secret, &url) == (&None, &None, &None) && !s.has_problem("client_secret_file") {
+            return;
+        }
         if id.is_none() {
             s.problem("client_id", "is missing; who asks for the token?");
         }

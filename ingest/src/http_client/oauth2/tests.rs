@@ -43,7 +43,10 @@ fn seen(server: &TestServer) -> Vec<String> {
 }
 
 /// Gives the tokens t1, t2 and so on; takes a request to `/x` when `takes` says so.
-fn issuer(expires_in: &'static str, takes: impl Fn(&str) -> bool + Send + Sync + 'static) -> TestServer {
+fn issuer(
+    expires_in: &'static str,
+    takes: impl Fn(&str) -> bool + Send + Sync + 'static,
+) -> TestServer {
     let number = AtomicUsize::new(0);
     TestServer::start(move |head, _| {
         if head.starts_with("POST /token ") {
