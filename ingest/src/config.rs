@@ -13,6 +13,7 @@ mod output;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use http::{Authorization, ClientTls, Credential, HttpConfig, OAuth2, ProxyUr
 pub use input::{HttpInput, Input, KafkaInput, OffsetReset};
 pub use neighbours::{Neighbours, Resync, RulesWatch};
 pub use output::{KafkaOutput, Output, WebhookOutput};
+pub use topology::TopologyConfig;
 pub use web::{Web, parse_listen_address};
 
 use crate::file_error::FileError;
@@ -46,6 +48,8 @@ pub struct Config {
     pub outputs: Vec<Output>,
     /// The file with the dependency graph, if there is one.
     pub topology_file: Option<PathBuf>,
+    /// Where the graph comes from besides.
+    pub topology: TopologyConfig,
     /// Every parameter of the engine.
     pub policy: Policy,
     /// Bounds on what is accepted.
@@ -144,6 +148,7 @@ impl Default for Config {
             input: Input::default(),
             outputs: vec![Output::Stdout],
             topology_file: None,
+            topology: TopologyConfig::default(),
             policy: Policy::default(),
             accept: Accept::default(),
             annotations: Annotations::default(),
@@ -194,9 +199,12 @@ impl Config {
             ("neighbours.rules".to_owned(), &self.neighbours.rules.http),
             ("neighbours.resync".to_owned(), &self.neighbours.resync.http),
         ];
+        let sources = self.topology.sources.iter();
+        let sources =
+            sources.map(|source| (format!("topology.sources {}", source.name), &source.http));
         let of_output =
             |(at, output): (usize, _)| Some((format!("outputs[{at}]"), client_of(output)?));
-        self.outputs.iter().enumerate().filter_map(of_output).chain(neighbours)
+        self.outputs.iter().enumerate().filter_map(of_output).chain(neighbours).chain(sources)
     }
 
     fn read(mut self, text: &str, reader: &Reader) -> Option<Self> {
@@ -210,6 +218,7 @@ impl Config {
                 let mut file = None;
                 s.optional("file", &mut file);
                 config.topology_file = file.map(PathBuf::from);
+                topology::read(s, &mut config.topology);
             });
             policy::read(root, &mut spec, &mut config.accept);
             neighbours::read(root, &config.input, &mut config.neighbours);
@@ -231,6 +240,7 @@ impl Config {
     fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         self.topology_file.iter_mut().for_each(join);
+        self.topology.resolve(directory);
         self.neighbours.resolve(directory);
         self.feedback.file.iter_mut().for_each(join);
         self.feedback.token_file.iter_mut().for_each(join);

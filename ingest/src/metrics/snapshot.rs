@@ -91,6 +91,8 @@ pub struct Snapshot {
     pub incidents_open: u64,
     /// Alerts remembered now.
     pub alerts_live: u64,
+    /// Whether some source of the graph has not answered for long.
+    pub topology_stale: bool,
     /// Decision latency of every event.
     pub latency: Latency,
     /// The input's shards.
@@ -116,6 +118,7 @@ impl Default for Snapshot {
             clock_clamped: 0,
             incidents_open: 0,
             alerts_live: 0,
+            topology_stale: false,
             latency: Latency::default(),
             shards: Vec::new(),
         }
