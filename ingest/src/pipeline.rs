@@ -15,6 +15,7 @@ use crate::outbox::Outbox;
 use crate::shard::{Setup, ShardRunner};
 use crate::sink::SinkError;
 use crate::source::{Input, Polled, Shard, Source, SourceError};
+use crate::state::{Keeper, Store};
 
 /// Longest wait for input; an idle tick is late by no more.
 const POLL: Duration = Duration::from_millis(100);
@@ -52,6 +53,7 @@ pub struct Pipeline {
     past: Stats,
     given_up: Vec<Shard>,
     steps: StepWatch,
+    store: Option<Arc<Store>>,
 }
 
 impl Pipeline {
@@ -66,7 +68,15 @@ impl Pipeline {
             past: Stats::default(),
             given_up: Vec::new(),
             steps: StepWatch::default(),
+            store: None,
         }
+    }
+
+    /// Begins each shard with its snapshot, if there is one, and keeps further ones.
+    #[must_use]
+    pub fn with_snapshots(mut self, store: Arc<Store>) -> Self {
+        self.store = Some(store);
+        self
     }
 
     /// Runs until the source ends or `stop` is set, then drains: what has been read is decided,
@@ -118,7 +128,15 @@ impl Pipeline {
                 let shard = assignment.shard.clone();
                 let (input, partition) = (&shard.input, shard.partition);
                 info!(input, partition, start = ?assignment.start, quiet_before, "assigned");
-                let runner = ShardRunner::new(&self.setup, shard.clone(), quiet_before);
+                let (setup, seed, start) = (&self.setup, self.setup.seed, assignment.start);
+                let runner = match &self.store {
+                    None => ShardRunner::new(setup, shard.clone(), quiet_before),
+                    Some(store) => {
+                        let begin = store.begin(&shard, seed, start, quiet_before);
+                        let begin = (begin, clock::wall());
+                        ShardRunner::begin(setup, shard.clone(), quiet_before, begin)
+                    }
+                };
                 self.shards.insert(shard, runner);
             }
             Input::Record(record) => {
@@ -166,8 +184,14 @@ impl Pipeline {
             self.outbox.flush(DRAIN);
         }
         self.note_deliveries()?;
+        for shard in &self.given_up {
+            if let Some(runner) = self.shards.get_mut(shard) {
+                runner.keep_last(clock::wall(), DRAIN);
+            }
+        }
         for (shard, runner) in &mut self.shards {
-            let safe = runner.offsets().safe();
+            runner.keep(clock::wall());
+            let safe = runner.safe();
             if safe > 0 {
                 source.commit(shard, safe);
             }
@@ -196,13 +220,17 @@ impl Pipeline {
 
     fn forget(&mut self, shard: &Shard) {
         if let Some(runner) = self.shards.remove(shard) {
-            self.past.add(runner.engine().stats());
+            self.past.add(&runner.stats());
             self.outbox.released(shard);
         }
     }
 
     fn drain(&mut self, source: &mut dyn Source) -> Result<(), PipelineError> {
         self.outbox.flush(DRAIN);
+        self.note_deliveries()?;
+        for runner in self.shards.values_mut() {
+            runner.keep_last(clock::wall(), DRAIN);
+        }
         self.settle(source)?;
         source.close();
         self.publish_metrics();
@@ -216,7 +244,7 @@ impl Pipeline {
         let mut sum = self.past;
         let (mut open, mut live) = (0, 0);
         for runner in self.shards.values() {
-            sum.add(runner.engine().stats());
+            sum.add(&runner.stats());
             open += u64::from(runner.engine().incidents_live());
             live += u64::from(runner.engine().alerts_live());
         }
@@ -224,15 +252,17 @@ impl Pipeline {
         counters.take(&sum);
         counters.incidents_open = open;
         counters.alerts_live = live;
+        counters.snapshot_loads = self.store.as_ref().map(|store| store.loads());
         counters.shards.clear();
         for (shard, runner) in &mut self.shards {
-            let committed = runner.offsets().safe();
+            let committed = runner.safe();
             counters.shards.push(ShardSnapshot {
                 input: shard.input.clone(),
                 partition: shard.partition,
                 position: runner.offsets().next(),
                 committed,
                 log_time: runner.now().map(|now| now.as_millis() as f64 / 1e3),
+                snapshots: runner.keeper().map(Keeper::progress),
             });
         }
         self.metrics.publish(counters);

@@ -3,10 +3,10 @@
 //! Run to completion: a record is decoded, applied and told of before the next one is looked at.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hypocenter_engine::{
-    AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq,
+    AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq, Stats,
     Timestamp, Topology, Weighed,
 };
 
@@ -15,6 +15,7 @@ use crate::neighbours::{HoldReader, Holds};
 use crate::offsets::Offsets;
 use crate::sink::alertmanager::is_own;
 use crate::source::{Arrival, Record, Shard};
+use crate::state::{Begin, Keeper, Place};
 use crate::wire::{Decoder, Options, Rejected, Scratch};
 
 /// Who hears what a shard decides.
@@ -127,6 +128,10 @@ struct Lane {
     rejected: u64,
     offsets: Offsets,
     traced: bool,
+    /// Who is told what the engine is told, and keeps snapshots.
+    keeper: Option<Keeper>,
+    /// What the engine had counted before a restart.
+    before: Stats,
 }
 
 impl ShardRunner {
@@ -149,8 +154,36 @@ impl ShardRunner {
             rejected: 0,
             offsets: Offsets::default(),
             traced: false,
+            keeper: None,
+            before: Stats::default(),
         };
         Self { decoder: Decoder::new(setup.decode.clone()), scratch: Scratch::default(), lane }
+    }
+
+    /// A shard with the state that it had at a snapshot, of which further ones are kept. Outputs
+    /// caused by records before `quiet_before` are not told. `wall` is the wall clock: when it was
+    /// set back since, what the snapshot knows of log time is void.
+    #[must_use]
+    pub fn begin(
+        setup: &Setup,
+        shard: Shard,
+        quiet_before: u64,
+        (begin, wall): (Begin, Timestamp),
+    ) -> Self {
+        let mut runner = Self::new(setup, shard, quiet_before);
+        let lane = &mut runner.lane;
+        lane.keeper = begin.keeper;
+        if let Some((engine, place)) = begin.restored {
+            (lane.before, lane.now) = (*engine.stats(), engine.now());
+            lane.engine = engine;
+            lane.clock = LogClock::with(place.delay.filter(|_| place.wall <= wall.as_nanos()));
+            lane.is_restoring = true;
+            if let Some(last) = place.next.checked_sub(1) {
+                lane.position = last;
+                lane.offsets.decided(last);
+            }
+        }
+        runner
     }
 
     /// From now on, tells by [`Listener::stepped`] what is weighed for each decision.
@@ -193,6 +226,42 @@ impl ShardRunner {
     #[must_use]
     pub fn rejected(&self) -> u64 {
         self.lane.rejected
+    }
+
+    /// Everything before this position need not be read again: it is decided, what it caused has
+    /// arrived, and where snapshots are kept, one covers it.
+    pub fn safe(&mut self) -> u64 {
+        let safe = self.lane.offsets.safe();
+        self.lane.keeper.as_ref().map_or(safe, |keeper| safe.min(keeper.covered()))
+    }
+
+    /// What the engine has counted in this process.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.lane.engine.stats().since(&self.lane.before)
+    }
+
+    /// Who keeps snapshots.
+    #[must_use]
+    pub fn keeper(&self) -> Option<&Keeper> {
+        self.lane.keeper.as_ref()
+    }
+
+    /// Goes on with snapshots, at wall time `now`, once all that was sent is noted in
+    /// [`Self::offsets`].
+    pub fn keep(&mut self, now: Timestamp) {
+        let place = self.lane.place(now);
+        if let Lane { keeper: Some(keeper), offsets, engine, .. } = &mut self.lane {
+            keeper.settle(offsets, engine, place);
+        }
+    }
+
+    /// Takes a last snapshot, if all outputs have arrived, and waits for it at most `timeout`.
+    pub fn keep_last(&mut self, now: Timestamp, timeout: Duration) {
+        let place = self.lane.place(now);
+        if let Lane { keeper: Some(keeper), offsets, engine, .. } = &mut self.lane {
+            keeper.finish(offsets, engine, place, timeout);
+        }
     }
 
     /// What may be committed.
@@ -263,6 +332,10 @@ impl Lane {
         }
     }
 
+    fn place(&self, now: Timestamp) -> Place {
+        Place { next: self.offsets.next(), delay: self.clock.delay(), wall: now.as_nanos() }
+    }
+
     /// Once the next record is one whose outputs go out, tells what those before it rebuilt.
     fn restored(&mut self, next: u64, listener: &mut dyn Listener) {
         if self.is_restoring && next >= self.quiet_before {
@@ -313,6 +386,9 @@ impl Lane {
         self.advance(time, Some(since), listener);
         self.decisions.clear();
         self.engine.apply(Seq(self.position), event, time, &mut self.decisions);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.applied(Seq(self.position), event, time);
+        }
         self.tell(Some(since), listener);
         listener.timed(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
@@ -323,6 +399,9 @@ impl Lane {
         };
         self.restored(self.position + 1, listener);
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= passed) {
+            if let Some(keeper) = &mut self.keeper {
+                keeper.advanced(passed);
+            }
             self.advance(passed, None, listener);
         }
     }

@@ -75,6 +75,7 @@ impl Reloader {
         let changed = [
             ("input", running.input != found.input),
             ("outputs", running.outputs != found.outputs),
+            ("state", running.state != found.state),
             ("topology", version != *topology),
             (
                 "labels, mapping, kinds, grouping, ranking, times or limits",

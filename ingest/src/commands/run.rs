@@ -17,7 +17,7 @@ use super::{Exit, Failure, load_holds, load_topology, verdicts};
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, Input, KafkaInput, OffsetReset, Output, Web};
+use crate::config::{Config, Input, KafkaInput, OffsetReset, Output, State, Web};
 use crate::logging;
 use crate::metrics::{Info, Metrics};
 use crate::neighbours::Holds;
@@ -36,7 +36,8 @@ use crate::source::http::{HttpSource, Queue};
 use crate::source::kafka::{FirstStart, KafkaSource, KafkaSourceConfig};
 use crate::source::several::Several;
 use crate::source::stdin::StdinSource;
-use crate::source::{Source, SourceError};
+use crate::source::{Resume, Source, SourceError};
+use crate::state::Store;
 
 /// Does what `run` asks for.
 ///
@@ -105,11 +106,15 @@ pub fn serve(
     if let Some(board) = &inlet.board {
         outbox = outbox.with_board(board.clone());
     }
-    let mut source =
-        source(&config.input, inlet).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    let store = store(config, &setup)?;
+    let mut source = source(&config.input, inlet, store.as_ref())
+        .map_err(|e| Failure::new(Exit::Unavailable, e))?;
     let _watch = watch_rules(config, &setup, metrics)?;
     (inlet.ready)(true);
     let mut pipeline = Pipeline::new(setup, outbox, metrics.clone());
+    if let Some(store) = store {
+        pipeline = pipeline.with_snapshots(store);
+    }
     let outcome = pipeline.run(source.as_mut(), stop);
     (inlet.ready)(false);
     let failed = |error| {
@@ -247,7 +252,22 @@ fn incident_url(web: &Web) -> Option<String> {
     Some(format!("{base}/api/v1/incidents/{{incident}}"))
 }
 
-fn source(input: &Input, inlet: &Inlet<'_>) -> Result<Box<dyn Source>, SourceError> {
+/// Where snapshots are kept, if they are.
+fn store(config: &Config, setup: &Setup) -> Result<Option<Arc<Store>>, Failure> {
+    let State { dir, interval } = &config.state;
+    let Some(dir) = dir else {
+        return Ok(None);
+    };
+    let store = Store::open(dir, *interval, setup.policy.clone(), setup.topology.clone());
+    let store = store.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    Ok(Some(Arc::new(store)))
+}
+
+fn source(
+    input: &Input,
+    inlet: &Inlet<'_>,
+    store: Option<&Arc<Store>>,
+) -> Result<Box<dyn Source>, SourceError> {
     match input {
         Input::File { paths } if paths.as_slice() == [PathBuf::from("-")] => {
             Ok(Box::new(StdinSource::new(clock::wall, LINE_BYTES_MAX)?))
@@ -263,7 +283,9 @@ fn source(input: &Input, inlet: &Inlet<'_>) -> Result<Box<dyn Source>, SourceErr
         Input::Kafka(kafka) => {
             let mut sources: Vec<Box<dyn Source>> = Vec::new();
             for topic in &kafka.topics {
-                sources.push(Box::new(KafkaSource::new(kafka_config(kafka, topic))?));
+                let mut config = kafka_config(kafka, topic);
+                config.resume = store.map(|store| Arc::clone(store) as Arc<dyn Resume>);
+                sources.push(Box::new(KafkaSource::new(config)?));
             }
             match sources.pop() {
                 Some(only) if sources.is_empty() => Ok(only),

@@ -18,8 +18,10 @@ fn filled() -> (Metrics, tempfile::TempDir) {
         partition: 3,
         position: 10,
         log_time: Some(1.5),
+        snapshots: Some(Progress { taken_at: Some(Timestamp::MIN), ..Progress::default() }),
         ..ShardSnapshot::default()
     });
+    snapshot.snapshot_loads = Some(Loads::default());
     assert!(metrics.publish(&snapshot));
     SinkCounters::count(&metrics.sink("webhook").sent);
     let queue = Queue::new(QueueLimits::default(), clock::wall);
