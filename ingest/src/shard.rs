@@ -3,11 +3,12 @@
 //! Run to completion: a record is decoded, applied and told of before the next one is looked at.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hypocenter_engine::{
-    AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq, Stats,
-    Timestamp, Topology, Weighed,
+    AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, OtherParameters, Policy,
+    Progress, Seq, Snapshot, SnapshotError, Stats, Timestamp, Topology, Weighed,
 };
 
 use crate::clock::LogClock;
@@ -161,14 +162,14 @@ impl ShardRunner {
     }
 
     /// A shard with the state that it had at a snapshot, of which further ones are kept. Outputs
-    /// caused by records before `quiet_before` are not told. `wall` is the wall clock: when it was
-    /// set back since, what the snapshot knows of log time is void.
+    /// caused by records before `quiet_before` are not told.
     #[must_use]
     pub fn begin(
         setup: &Setup,
         shard: Shard,
         quiet_before: u64,
-        (begin, wall): (Begin, Timestamp),
+        begin: Begin,
+        listener: &mut dyn Listener,
     ) -> Self {
         let mut runner = Self::new(setup, shard, quiet_before);
         let lane = &mut runner.lane;
@@ -176,14 +177,71 @@ impl ShardRunner {
         if let Some((engine, place)) = begin.restored {
             (lane.before, lane.now) = (*engine.stats(), engine.now());
             lane.engine = engine;
-            lane.clock = LogClock::with(place.delay.filter(|_| place.wall <= wall.as_nanos()));
+            lane.clock = LogClock::with(place.delay);
             lane.is_restoring = true;
             if let Some(last) = place.next.checked_sub(1) {
                 lane.position = last;
                 lane.offsets.decided(last);
             }
+            let is_other = !lane.engine.topology().is(begin.graph.topology());
+            if is_other && let Err(error) = runner.exchange_topology(&begin.graph, listener) {
+                unreachable!("a snapshot is used if the graph comes after its own: {error}");
+            }
         }
         runner
+    }
+
+    /// From now on, records are decoded so.
+    pub fn exchange_decoder(&mut self, options: &Options) {
+        self.decoder = Decoder::new(options.clone());
+    }
+
+    /// From the next record on, alerts are placed on another graph.
+    ///
+    /// # Errors
+    /// Why the graph does not fit; nothing is changed then.
+    pub fn exchange_topology(
+        &mut self,
+        next: &Arc<Snapshot>,
+        listener: &mut dyn Listener,
+    ) -> Result<(), SnapshotError> {
+        let at = self.lane.exchange(listener, |engine, now, decisions| {
+            engine.set_topology(Arc::clone(next), now, decisions)
+        })?;
+        if let Some(keeper) = &mut self.lane.keeper {
+            keeper.placed_on(Arc::clone(next), at);
+        }
+        Ok(())
+    }
+
+    /// From the next record on, alerts are read by another mapping and other words for kinds.
+    ///
+    /// # Errors
+    /// That the policy differs in more than these; nothing is changed then.
+    pub fn exchange_mapping(
+        &mut self,
+        next: &Policy,
+        listener: &mut dyn Listener,
+    ) -> Result<(), OtherParameters> {
+        let at = self.lane.exchange(listener, |engine, now, decisions| {
+            engine.set_mapping(next.clone(), now, decisions)
+        })?;
+        if let Some(keeper) = &mut self.lane.keeper {
+            keeper.mapped_by(next.clone(), at);
+        }
+        Ok(())
+    }
+
+    /// Whether what came before a restart has been told, and every record there is has been read.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.lane.caught_up && !self.lane.is_restoring
+    }
+
+    /// Version of the table of rules' durations in use; `None` without one.
+    #[must_use]
+    pub fn holds(&self) -> Option<u64> {
+        self.lane.holds.version()
     }
 
     /// From now on, tells by [`Listener::stepped`] what is weighed for each decision.
@@ -415,6 +473,19 @@ impl Lane {
                 break;
             }
         }
+    }
+
+    /// Changes the engine between two records, as of the latest one's time, which is returned.
+    fn exchange<E>(
+        &mut self,
+        listener: &mut dyn Listener,
+        change: impl FnOnce(&mut Engine, Timestamp, &mut Decisions) -> Result<(), E>,
+    ) -> Result<Timestamp, E> {
+        let now = self.engine.now();
+        self.decisions.clear();
+        change(&mut self.engine, now, &mut self.decisions)?;
+        self.tell(None, listener);
+        Ok(now)
     }
 
     fn tell(&mut self, since: Option<Instant>, listener: &mut dyn Listener) {

@@ -65,6 +65,8 @@ impl Digest {
 
 /// What a shard begins with.
 pub struct Begin {
+    /// The graph that it goes over to.
+    pub graph: Arc<Snapshot>,
     /// Its engine, and where that was saved; `None`: there is no snapshot for this start.
     pub restored: Option<(Engine, Place)>,
     /// Who makes snapshots from now on; `None`: the disk forbids it, and that was logged.
@@ -86,8 +88,6 @@ pub struct Loads {
 pub struct Store {
     root: PathBuf,
     interval: Duration,
-    policy: Policy,
-    graph: Arc<Snapshot>,
     inner: Mutex<Inner>,
     /// Held as long as the process lives.
     _lock: File,
@@ -95,8 +95,16 @@ pub struct Store {
 
 #[derive(Default)]
 struct Inner {
+    world: Option<World>,
     found: BTreeMap<Shard, Found>,
     loads: Loads,
+}
+
+/// What engines of this process work with.
+#[derive(Clone)]
+struct World {
+    policy: Policy,
+    graph: Arc<Snapshot>,
 }
 
 /// A snapshot that is loaded for a shard that is about to come to us.
@@ -121,7 +129,7 @@ enum Refusal {
     Unreadable(#[from] io::Error),
     #[error(transparent)]
     State(#[from] StateError),
-    #[error("made under another topology")]
+    #[error("its topology is too long ago, or of another directory")]
     Topology,
     #[error("its note cannot be read: {0}")]
     Note(#[from] serde_json::Error),
@@ -144,16 +152,11 @@ impl Refusal {
 
 impl Store {
     /// The store in a directory, which is made if it is missing. A snapshot is taken every
-    /// `interval` while something happens, and used under the same policy and topology only.
+    /// `interval` while something happens. Before anything else, [`Store::exchange`] says under what.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot be written, or another process uses it.
-    pub fn open(
-        dir: &Path,
-        interval: Duration,
-        policy: Policy,
-        topology: Topology,
-    ) -> Result<Self, StoreError> {
+    pub fn open(dir: &Path, interval: Duration) -> Result<Self, StoreError> {
         let failed = |why: String| StoreError { dir: dir.to_path_buf(), why };
         let lock = fs::create_dir_all(dir).and_then(|()| {
             let mut options = OpenOptions::new();
@@ -171,13 +174,55 @@ impl Store {
             Err(fs::TryLockError::Error(error)) => return Err(failed(format!("lock: {error}"))),
         }
         let (root, inner) = (dir.to_path_buf(), Mutex::default());
-        let graph = Arc::new(Snapshot::new(topology, &policy));
-        Ok(Self { root, interval, policy, graph, inner, _lock: lock })
+        Ok(Self { root, interval, inner, _lock: lock })
+    }
+
+    /// From now on, engines work with these.
+    pub fn exchange(&self, policy: Policy, graph: Arc<Snapshot>) {
+        self.inner().world = Some(World { policy, graph });
+    }
+
+    /// The graph of the newest snapshot of any shard, of those that can be read. The graph that
+    /// [`Store::exchange`] is told at the start should be this one, or come after it.
+    #[must_use]
+    pub fn last_graph(&self) -> Option<Topology> {
+        let newest = |shard: Files| {
+            let list = shard.newest_first().unwrap_or_default();
+            list.into_iter().find_map(|(_, path)| {
+                let bytes = fs::read(path).ok()?;
+                let header = Engine::state_header(&bytes).ok()?;
+                let place: Place = serde_json::from_slice(&header.note).ok()?;
+                Some((place.wall, Engine::saved_topology(&bytes).ok()?))
+            })
+        };
+        let shards = Files::all(&self.root).unwrap_or_default().into_iter();
+        shards.filter_map(newest).max_by_key(|(wall, _)| *wall).map(|(_, graph)| graph)
+    }
+
+    /// The graph that engines work with.
+    ///
+    /// # Panics
+    /// Before [`Store::exchange`].
+    #[must_use]
+    pub fn graph(&self) -> Arc<Snapshot> {
+        self.world().graph
+    }
+
+    fn world(&self) -> World {
+        self.inner().world.clone().expect("`exchange` is called before anything else")
     }
 
     /// What a shard begins with whose first record is at `start`. What lies before `known` may have
-    /// been decided by somebody; snapshots of what lies beyond are of another past.
-    pub fn begin(&self, shard: &Shard, seed: HashSeed, start: Option<u64>, known: u64) -> Begin {
+    /// been decided by somebody; snapshots of what lies beyond are of another past. `wall` is the
+    /// wall clock: where it was set back since, what a snapshot knows of log time is void.
+    pub fn begin(
+        &self,
+        shard: &Shard,
+        seed: HashSeed,
+        (start, known): (Option<u64>, u64),
+        wall: Timestamp,
+    ) -> Begin {
+        let World { policy, graph } = self.world();
         let mut inner = self.inner();
         let found = inner.found.remove(shard).filter(|found| Some(found.place.next) == start);
         match found {
@@ -186,7 +231,10 @@ impl Store {
         }
         drop(inner);
         let (restored, bytes) = match found {
-            Some(Found { engine, place, bytes }) => (Some((engine, place)), Some(bytes)),
+            Some(Found { engine, place, bytes }) => {
+                let delay = place.delay.filter(|_| place.wall <= wall.as_nanos());
+                (Some((engine, Place { delay, ..place })), Some(bytes))
+            }
             None => (None, None),
         };
         let files = Files::open(&self.root, shard).and_then(|files| {
@@ -194,18 +242,17 @@ impl Store {
             Ok(files)
         });
         let covered = restored.as_ref().map_or(known, |(_, place)| place.next);
-        let (policy, graph, name) =
-            (self.policy.clone(), Arc::clone(&self.graph), shard.to_string());
+        let (theirs, name) = (Arc::clone(&graph), shard.to_string());
         let engine = move || match bytes {
-            Some(bytes) => Engine::restore(&bytes, policy, &graph, &name),
-            None => Ok(Engine::on(policy, graph, &name, seed)),
+            Some(bytes) => Engine::restore(&bytes, policy, &theirs, &name),
+            None => Ok(Engine::on(policy, theirs, &name, seed)),
         };
         let keeper = files.and_then(|files| Keeper::start(files, self.interval, covered, engine));
         if let Err(error) = &keeper {
             let (input, partition) = (&shard.input, shard.partition);
             warn!(input, partition, "no snapshots are taken: {error}");
         }
-        Begin { restored, keeper: keeper.ok() }
+        Begin { graph, restored, keeper: keeper.ok() }
     }
 
     /// How the snapshots turned out so far.
@@ -225,8 +272,9 @@ impl Store {
             return Err(Refusal::Misnamed { named, next: place.next });
         }
         let name = shard.to_string();
-        let engine = Engine::restore(&bytes, self.policy.clone(), &self.graph, &name)?;
-        if !Arc::ptr_eq(engine.snapshot(), &self.graph) {
+        let World { policy, graph } = self.world();
+        let engine = Engine::restore(&bytes, policy, &graph, &name)?;
+        if !graph.topology().comes_after(engine.topology()) {
             return Err(Refusal::Topology);
         }
         Ok(Found { engine, place, bytes })

@@ -4,7 +4,7 @@
 //! that every run is the same but for how far the standby has come.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -14,9 +14,12 @@ use std::time::Duration;
 use hypocenter::metrics::Metrics;
 use hypocenter::outbox::Outbox;
 use hypocenter::pipeline::Pipeline;
+use hypocenter::replay::Player;
+use hypocenter::shard::{Setup, ShardRunner};
 use hypocenter::sink::{Cause, Outgoing, Sink, SinkError};
 use hypocenter::source::{Assignment, Input, Polled, Record, Resume, Shard, Source, SourceError};
 use hypocenter::state::{Loads, Store};
+use hypocenter_engine::{Snapshot, Timestamp, Topology, TopologyBuilder};
 
 #[expect(dead_code, reason = "other tests use the rest")]
 mod common;
@@ -134,12 +137,28 @@ fn live(
     polls: usize,
     seed: u64,
 ) -> (bool, Loads) {
-    let setup = common::setup(seed);
-    let open = |dir: &Path| {
-        let (policy, topology) = (setup.policy.clone(), setup.topology.clone());
-        Arc::new(Store::open(dir, Duration::ZERO, policy, topology).unwrap())
+    live_under(common::setup(seed), world, lines, dir, polls)
+}
+
+/// The same under another setup; its graph comes after that of the last life.
+fn live_under(
+    mut setup: Setup,
+    world: &Arc<World>,
+    lines: &[&str],
+    dir: Option<&Path>,
+    polls: usize,
+) -> (bool, Loads) {
+    let mut open = |dir: &Path| {
+        let store = Store::open(dir, Duration::ZERO).unwrap();
+        let before = store.last_graph();
+        if let Some(before) = before.filter(|graph| !graph.is(&setup.topology)) {
+            setup.topology = after(&setup.topology, &before);
+        }
+        let graph = Snapshot::new(setup.topology.clone(), &setup.policy);
+        store.exchange(setup.policy.clone(), Arc::new(graph));
+        Arc::new(store)
     };
-    let store = dir.map(open);
+    let store = dir.map(&mut open);
     let sink = Receiver { world: Arc::clone(world), waiting: Vec::new(), lag: 3 };
     let mut pipeline = Pipeline::new(setup, Outbox::new(vec![Box::new(sink)]), Metrics::default());
     if let Some(store) = &store {
@@ -149,6 +168,14 @@ fn live(
     let mut log = Log { lines, world, store: given, next: None, polls_left: polls };
     let ended = pipeline.run(&mut log, &Arc::new(AtomicBool::new(false))).is_ok();
     (ended, store.map(|store| store.loads()).unwrap_or_default())
+}
+
+/// The same graph, as one that comes after another.
+fn after(graph: &Topology, before: &Topology) -> Topology {
+    let mut builder = TopologyBuilder::new();
+    graph.names().for_each(|name| builder.node(name));
+    graph.all_edges().for_each(|(from, to, kind)| builder.typed_edge(from, to, kind));
+    builder.build_after(before).0
 }
 
 /// A small generator of numbers, the same in every run.
@@ -224,12 +251,49 @@ fn a_damaged_snapshot_is_put_aside_and_the_one_before_it_is_used() {
 }
 
 #[test]
+fn the_state_outlives_a_change_of_the_graph_between_two_lives() {
+    let text = common::stream("prom-a");
+    let lines: Vec<&str> = text.lines().collect();
+    let half = lines.len() / 2;
+    let mut other = common::setup(1);
+    let mut builder = TopologyBuilder::new();
+    builder.edge("frontend", "checkout");
+    builder.edge("checkout", "redis");
+    other.topology = builder.build().0;
+
+    let (world, dir) = (Arc::<World>::default(), tempfile::tempdir().unwrap());
+    assert!(live(&world, &lines[..half], Some(dir.path()), usize::MAX, 1).0);
+    let (ended, loads) = live_under(other.clone(), &world, &lines, Some(dir.path()), usize::MAX);
+    assert!(ended);
+    assert_eq!((loads.loaded, loads.refused), (1, 0));
+
+    // One process that is given the other graph at the same place.
+    let setup = common::setup(1);
+    let mut out = Vec::new();
+    let mut player = Player::new(&mut out);
+    let mut runner = ShardRunner::new(&setup, shard(), 0);
+    for (position, line) in (1..).zip(&lines) {
+        if position == half as u64 + 1 {
+            let graph = after(&other.topology, &setup.topology);
+            let graph = Arc::new(Snapshot::new(graph, &setup.policy));
+            runner.exchange_topology(&graph, &mut player).unwrap();
+        }
+        let (shard, payload) = (&shard(), line.as_bytes());
+        let record = Record { shard, position, time: None, payload };
+        runner.record(&record, Timestamp::MIN, &mut player);
+    }
+    player.finish().unwrap();
+    drop(player);
+    let expected: BTreeSet<Vec<u8>> =
+        out.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).filter(|l| !l.is_empty()).collect();
+    let said = world.said.lock().unwrap();
+    assert!(said.values().cloned().collect::<BTreeSet<_>>() == expected);
+}
+
+#[test]
 fn one_process_uses_a_directory() {
-    let (setup, dir) = (common::setup(1), tempfile::tempdir().unwrap());
-    let open = || {
-        let (policy, topology) = (setup.policy.clone(), setup.topology.clone());
-        Store::open(dir.path(), Duration::from_secs(1), policy, topology)
-    };
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Store::open(dir.path(), Duration::from_secs(1));
     let first = open().unwrap();
     let error = open().err().unwrap().to_string();
     assert!(error.contains("another process uses it"), "{error}");

@@ -1,6 +1,7 @@
 mod mistakes;
 
 use std::fs;
+use std::time::Duration;
 
 use hypocenter_engine::PolicySpec;
 use mistakes::MISTAKES;

@@ -169,7 +169,7 @@ pub struct ShardSnapshot {
     pub snapshots: Option<Progress>,
 }
 
-/// What does not change while running.
+/// What changes only when the configuration is read again.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Info {
     /// Hash of the policy.

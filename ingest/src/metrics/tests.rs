@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::source::http::QueueLimits;
+use crate::state::{Loads, Progress};
 
 fn filled() -> (Metrics, tempfile::TempDir) {
     let metrics = Metrics::default();

@@ -56,6 +56,16 @@ impl Files {
         Ok(files)
     }
 
+    /// Those of all shards below `root`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn all(root: &Path) -> io::Result<Vec<Self>> {
+        let entries = fs::read_dir(root)?.map(|entry| entry.map(|entry| entry.path()));
+        let dirs = entries.filter(|dir| dir.as_ref().map_or(true, |dir| dir.is_dir()));
+        dirs.map(|dir| dir.map(|dir| Self { dir })).collect()
+    }
+
     /// All snapshots, by the position after the last one that they cover.
     ///
     /// # Errors

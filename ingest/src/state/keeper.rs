@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use hypocenter_engine::{AlertEvent, Engine, Seq, StateError, Timestamp};
+use hypocenter_engine::{AlertEvent, Engine, Policy, Seq, Snapshot, StateError, Timestamp};
 use tracing::{error, warn};
 
 use super::files::Files;
@@ -126,6 +126,16 @@ impl Keeper {
     /// The engine was told that time has passed.
     pub fn advanced(&mut self, to: Timestamp) {
         self.steps.advance(to);
+    }
+
+    /// The engine was given another graph.
+    pub fn placed_on(&mut self, graph: Arc<Snapshot>, at: Timestamp) {
+        self.steps.place_on(graph, at);
+    }
+
+    /// The engine was given another mapping.
+    pub fn mapped_by(&mut self, policy: Policy, at: Timestamp) {
+        self.steps.map_by(policy, at);
     }
 
     /// How far snapshots have come.

@@ -1,6 +1,10 @@
 //! What an engine was told, for another one to be told the same.
 
-use hypocenter_engine::{AlertEvent, Decisions, Engine, Progress, Seq, Span, Timestamp};
+use std::sync::Arc;
+
+use hypocenter_engine::{
+    AlertEvent, Decisions, Engine, Policy, Progress, Seq, Snapshot, Span, Timestamp,
+};
 
 use crate::wire::{Batch, Scratch};
 
@@ -11,12 +15,16 @@ pub(super) struct Steps {
     events: Batch,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Step {
     /// The next event of the batch.
     Apply { seq: Seq, time: Timestamp, held: Span },
     /// Time passes.
     Advance(Timestamp),
+    /// Another graph is in force.
+    Graph(Arc<Snapshot>, Timestamp),
+    /// Another mapping is in force.
+    Mapping(Box<Policy>, Timestamp),
 }
 
 impl Steps {
@@ -27,6 +35,14 @@ impl Steps {
 
     pub(super) fn advance(&mut self, to: Timestamp) {
         self.steps.push(Step::Advance(to));
+    }
+
+    pub(super) fn place_on(&mut self, graph: Arc<Snapshot>, at: Timestamp) {
+        self.steps.push(Step::Graph(graph, at));
+    }
+
+    pub(super) fn map_by(&mut self, policy: Policy, at: Timestamp) {
+        self.steps.push(Step::Mapping(Box::new(policy), at));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -44,28 +60,33 @@ impl Steps {
         let mut steps = self.steps.iter();
         self.events.each(scratch, &mut |event| {
             for step in steps.by_ref() {
-                match *step {
-                    Step::Advance(to) => advance(engine, to, &mut decisions),
-                    Step::Apply { seq, time, held } => {
-                        decisions.clear();
-                        engine.apply(seq, &AlertEvent { held, ..*event }, time, &mut decisions);
-                        break;
-                    }
+                decisions.clear();
+                if let Step::Apply { seq, time, held } = *step {
+                    engine.apply(seq, &AlertEvent { held, ..*event }, time, &mut decisions);
+                    break;
                 }
+                step.tell(engine, &mut decisions);
             }
         });
-        for step in steps {
-            let Step::Advance(to) = *step else { unreachable!("each event has its step") };
-            advance(engine, to, &mut decisions);
-        }
+        steps.for_each(|step| step.tell(engine, &mut decisions));
     }
 }
 
-fn advance(engine: &mut Engine, to: Timestamp, decisions: &mut Decisions) {
-    loop {
+impl Step {
+    /// Tells an engine a step without an event.
+    fn tell(&self, engine: &mut Engine, decisions: &mut Decisions) {
         decisions.clear();
-        if engine.advance(to, decisions) == Progress::Done {
-            break;
+        match self {
+            Self::Apply { .. } => unreachable!("each has its event"),
+            Self::Advance(to) => while engine.advance(*to, decisions) == Progress::More {},
+            Self::Graph(graph, at) => {
+                let taken = engine.set_topology(Arc::clone(graph), *at, decisions);
+                taken.expect("what the first engine has taken, its equal takes");
+            }
+            Self::Mapping(policy, at) => {
+                let taken = engine.set_mapping((**policy).clone(), *at, decisions);
+                taken.expect("what the first engine has taken, its equal takes");
+            }
         }
     }
 }
