@@ -36,6 +36,7 @@ pub mod source;
 pub mod state;
 pub mod text_file;
 mod tls_signatures;
+pub mod topology;
 pub mod topology_file;
 pub mod wire;
 pub mod yaml;
