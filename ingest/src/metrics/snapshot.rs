@@ -3,6 +3,7 @@
 use hypocenter_engine::{Limit, Stats, Suppressor};
 
 use super::Latency;
+use crate::state::{Loads, Progress};
 
 /// Why an alert may be rejected; counted from the start, so that a rate has its first zero.
 const REJECTED: &[&str] = &[
@@ -93,6 +94,8 @@ pub struct Snapshot {
     pub alerts_live: u64,
     /// Whether some source of the graph has not answered for long.
     pub topology_stale: bool,
+    /// How snapshots turned out at the start; `None` where none are kept.
+    pub snapshot_loads: Option<Loads>,
     /// Decision latency of every event.
     pub latency: Latency,
     /// The input's shards.
@@ -119,6 +122,7 @@ impl Default for Snapshot {
             incidents_open: 0,
             alerts_live: 0,
             topology_stale: false,
+            snapshot_loads: None,
             latency: Latency::default(),
             shards: Vec::new(),
         }
@@ -164,6 +168,8 @@ pub struct ShardSnapshot {
     pub committed: u64,
     /// Log time of the last record, in seconds since 1970.
     pub log_time: Option<f64>,
+    /// How far snapshots have come; `None` where none are kept.
+    pub snapshots: Option<Progress>,
 }
 
 /// What changes only when the configuration is read again.

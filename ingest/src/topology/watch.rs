@@ -29,9 +29,12 @@ const STALE_AFTER: u32 = 3;
 pub struct GraphWatch {
     head: Head,
     fix: Sender<Topology>,
-    waiting: Option<(Keeper, Receiver<News>, Receiver<Topology>, Receiver<()>)>,
+    waiting: Option<Waiting>,
     _stop: Sender<()>,
 }
+
+/// A keeper before its thread, and what it will hear.
+type Waiting = (Keeper, Receiver<News>, Receiver<Topology>, Receiver<()>);
 
 /// The graph made last.
 type Head = Arc<Mutex<Topology>>;
