@@ -6,26 +6,28 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use ahash::RandomState;
+use borsh::{BorshDeserialize, BorshSerialize};
 
 use self::index::Index;
 use crate::decision::{Episode, Suppressor};
 use crate::incident::IncidentKey;
 use crate::label::Fingerprint;
 use crate::score::Score;
+use crate::state::{Frames, Reader, Section, StateError, verify_free};
 use crate::subject::Subject;
 use crate::symbol::Symbol;
 use crate::table::HashSeed;
 use crate::time::{Span, Timestamp};
 
 /// Place of an alert in the table; stale once the alert is forgotten.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct AlertKey {
     slot: u32,
     generation: u32,
 }
 
 /// Whether an alert fires.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) enum State {
     /// It fires until told otherwise, or until this time.
     Firing { until: Timestamp, timeout: bool },
@@ -34,7 +36,7 @@ pub(crate) enum State {
 }
 
 /// Where an alert's current or latest episode was put.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) enum Place {
     /// In an incident, as this member.
     Member(IncidentKey, u32),
@@ -43,7 +45,7 @@ pub(crate) enum Place {
 }
 
 /// One alert. What a repeat looks at comes first, in one line of the cache.
-#[derive(Debug)]
+#[derive(Debug, BorshDeserialize, BorshSerialize)]
 #[repr(C, align(64))]
 pub(crate) struct Alert {
     /// Of its slot; the table sets it.
@@ -249,5 +251,55 @@ impl Alerts {
 
     pub(crate) fn len(&self) -> u32 {
         self.live
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// Whether a key, which may be stale, names a slot that there is.
+    pub(crate) fn has_slot(&self, key: AlertKey) -> bool {
+        (key.slot as usize) < self.slots.len()
+    }
+
+    pub(crate) fn save<E>(&self, out: &mut Frames<'_, E>) -> Result<(), E> {
+        self.slots.iter().try_for_each(|slot| out.item(Section::Alerts, slot))?;
+        let queues = (&self.free, &self.resolved, self.next_resolved_nr);
+        out.item(Section::AlertQueues, &queues)
+    }
+
+    pub(crate) fn restore(
+        frames: &mut Reader<'_>,
+        seed: HashSeed,
+        slots: u32,
+    ) -> Result<Self, StateError> {
+        let mut alerts = Self::new(seed);
+        // An alert has more bytes than that.
+        let room = (frames.left() / 64).min(slots as usize);
+        alerts.slots.reserve(room);
+        alerts.index.reserve(room);
+        frames.each(Section::Alerts, |alert: Option<Alert>| {
+            let slot = alerts.slots.len() as u32;
+            if let Some(Alert { hash, generation, .. }) = alert {
+                if alerts.index.get(hash).is_some() {
+                    return Err("an alert stands once");
+                }
+                alerts.index.insert(hash, AlertKey { slot, generation });
+                alerts.live += 1;
+            }
+            alerts.slots.push(alert);
+            Ok(())
+        })?;
+        (alerts.free, alerts.resolved, alerts.next_resolved_nr) =
+            frames.one(Section::AlertQueues)?;
+        let inconsistent = |what| StateError::Inconsistent { what };
+        let is_free = |at: usize| alerts.slots[at].is_none();
+        let free: Vec<u32> = alerts.free.iter().map(|&(slot, _)| slot).collect();
+        verify_free(&free, alerts.slots.len(), is_free).map_err(inconsistent)?;
+        if alerts.resolved.iter().any(|&(key, _)| !alerts.has_slot(key)) {
+            return Err(inconsistent("what may be evicted is in the table"));
+        }
+        Ok(alerts)
     }
 }

@@ -6,9 +6,12 @@
 use std::collections::VecDeque;
 use std::hash::Hash;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::limits::{BEGINNINGS_MAX, DEPENDENTS_MAX, HABITS_MAX, PARTS_MAX};
 use crate::model::Entity;
 use crate::score::{Score, ln, ln_factorial};
+use crate::state::{Frames, Reader, Section, StateError};
 use crate::table::{HashSeed, Map};
 use crate::time::{Span, Timestamp};
 use crate::topology::Node;
@@ -16,16 +19,19 @@ use crate::topology::Node;
 /// A tenant, by the hash of its name: names come and go, this stays.
 pub(crate) type Tenant = u64;
 
+/// A connected part of the graph, by the hash of its oldest entity's name.
+pub(crate) type PartName = u64;
+
 /// What is remembered of the stream.
 #[derive(Debug)]
 pub(crate) struct Background {
-    parts: Recent<(Tenant, Node), Part>,
+    parts: Recent<(Tenant, PartName), Part>,
     roots: Recent<(Tenant, Node), VecDeque<(Entity, Timestamp)>>,
     habits: Recent<u64, Habit>,
 }
 
 /// A connected part of the graph, as one tenant sees it.
-#[derive(Debug)]
+#[derive(Debug, BorshDeserialize, BorshSerialize)]
 struct Part {
     /// Since when it has been watched.
     since: Timestamp,
@@ -34,7 +40,7 @@ struct Part {
 }
 
 /// How often an alert was alone in its incident, and how often it was not.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, BorshDeserialize, BorshSerialize)]
 struct Habit {
     alone: u32,
     together: u32,
@@ -74,12 +80,18 @@ impl Background {
     }
 
     /// Notes that something was heard of a part of the graph.
-    pub(crate) fn watch(&mut self, tenant: Tenant, part: Node, now: Timestamp) {
+    pub(crate) fn watch(&mut self, tenant: Tenant, part: PartName, now: Timestamp) {
         self.part(tenant, part, now);
     }
 
     /// Notes that an entity of a part began to alert.
-    pub(crate) fn note(&mut self, tenant: Tenant, part: Node, onset: Timestamp, now: Timestamp) {
+    pub(crate) fn note(
+        &mut self,
+        tenant: Tenant,
+        part: PartName,
+        onset: Timestamp,
+        now: Timestamp,
+    ) {
         let beginnings = &mut self.part(tenant, part, now).beginnings;
         if beginnings.len() == BEGINNINGS_MAX {
             beginnings.pop_front();
@@ -108,7 +120,7 @@ impl Background {
     /// What is usual in a part of `size` entities, by what happened within `span` before `onset`.
     pub(crate) fn surroundings(
         &self,
-        (tenant, part): (Tenant, Node),
+        (tenant, part): (Tenant, PartName),
         size: u32,
         (onset, now): (Timestamp, Timestamp),
         span: Span,
@@ -126,7 +138,7 @@ impl Background {
     }
 
     /// How many entities of a part began to alert within `span` before `onset`.
-    pub(crate) fn began(&self, at: (Tenant, Node), onset: Timestamp, span: Span) -> usize {
+    pub(crate) fn began(&self, at: (Tenant, PartName), onset: Timestamp, span: Span) -> usize {
         self.parts.get(&at).map_or(0, |part| part.began_since(onset.minus(span)))
     }
 
@@ -147,7 +159,29 @@ impl Background {
         Score::from_f64(ln(together / (together + weight * f64::from(habit.alone))))
     }
 
-    fn part(&mut self, tenant: Tenant, part: Node, now: Timestamp) -> &mut Part {
+    /// Whether all that is remembered is about the first `nodes` nodes.
+    pub(crate) fn is_within(&self, nodes: usize) -> bool {
+        let is = |node: Node| (node as usize) < nodes;
+        self.roots.each().all(|((_, root), list)| {
+            is(root) && list.iter().all(|(entity, _)| entity.node().is_some_and(is))
+        })
+    }
+
+    pub(crate) fn save<E>(&self, out: &mut Frames<'_, E>) -> Result<(), E> {
+        self.parts.each().try_for_each(|item| out.item(Section::Parts, &item))?;
+        self.roots.each().try_for_each(|item| out.item(Section::Roots, &item))?;
+        self.habits.each().try_for_each(|item| out.item(Section::Habits, &item))
+    }
+
+    pub(crate) fn restore(frames: &mut Reader<'_>, seed: HashSeed) -> Result<Self, StateError> {
+        let Self { mut parts, mut roots, mut habits } = Self::new(seed);
+        frames.each(Section::Parts, |(key, part)| parts.push(key, part))?;
+        frames.each(Section::Roots, |(key, list)| roots.push(key, list))?;
+        frames.each(Section::Habits, |(key, habit)| habits.push(key, habit))?;
+        Ok(Self { parts, roots, habits })
+    }
+
+    fn part(&mut self, tenant: Tenant, part: PartName, now: Timestamp) -> &mut Part {
         let new = || Part { since: now, beginnings: VecDeque::new() };
         self.parts.entry_or((tenant, part), new)
     }
@@ -187,6 +221,21 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
 
     fn get(&self, key: &K) -> Option<&V> {
         self.map.get(key)
+    }
+
+    /// All of them, what has been known longest first.
+    fn each(&self) -> impl Iterator<Item = (K, &V)> {
+        self.order.iter().filter_map(|&key| Some((key, self.map.get(&key)?)))
+    }
+
+    /// Adds what is known for a shorter time than all others.
+    fn push(&mut self, key: K, value: V) -> Result<(), &'static str> {
+        self.order.push_back(key);
+        match self.map.insert(key, value) {
+            None if self.order.len() <= self.max => Ok(()),
+            None => Err("what is usual is bounded"),
+            Some(_) => Err("what is usual stands once"),
+        }
     }
 
     fn entry_or(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {

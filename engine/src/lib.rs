@@ -107,7 +107,10 @@ mod planted;
 #[cfg(feature = "planted")]
 pub mod planted;
 mod policy;
+mod regraph;
 mod score;
+mod snapshot;
+mod state;
 mod stats;
 mod subject;
 mod symbol;
@@ -121,7 +124,7 @@ mod view;
 mod walk;
 
 pub use decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
-pub use engine::{Engine, Footprint, Progress, Supposed};
+pub use engine::{Engine, Footprint, OtherParameters, Progress, Supposed};
 pub use entity::EntityKind;
 pub use event::{AlertEvent, Breach, Seq, Side, Status};
 pub use incident::Phase;
@@ -135,10 +138,12 @@ pub use policy::{
     Ranking, Times,
 };
 pub use score::Score;
+pub use snapshot::{Snapshot, SnapshotError};
+pub use state::{STATE_VERSION, StateError, StateHeader};
 pub use stats::Stats;
 pub use subject::Severity;
 pub use table::HashSeed;
 pub use time::{Span, Timestamp};
-pub use topology::{Topology, TopologyBuilder, TopologyReport};
+pub use topology::{EdgeKind, Topology, TopologyBuilder, TopologyReport};
 pub use trace::{Alternative, Comparison, Placement, Verdict, Weighed};
 pub use view::{CandidateView, Code, Degraded, Evidence, IncidentView, MemberView, WhyNot};

@@ -2,9 +2,14 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::incident::Incident;
 use crate::policy::Policy;
 use crate::score::{Score, exp, ln};
+use crate::snapshot::Snapshot;
 use crate::subject::Subject;
 use crate::symbol::{Symbol, Symbols};
 use crate::topology::{Node, Topology};
@@ -13,7 +18,7 @@ use crate::walk::{Relation, Walks};
 /// An entity: a node of the graph, or a name outside it.
 ///
 /// Kept as the complement of its number, which leaves zero for "none".
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Entity(NonZeroU32);
 
 const OUTSIDE: u32 = 1 << 31;
@@ -35,7 +40,13 @@ impl Entity {
         !self.0.get()
     }
 
-    /// Its node, if it is in the graph.
+    /// The same, as a node if it is outside the graph and the graph has its name by now.
+    pub(crate) fn within(self, topology: &Topology, symbols: &Symbols) -> Self {
+        let found = self.symbol().and_then(|name| topology.find(symbols.text(name)));
+        found.map_or(self, Self::inside)
+    }
+
+    /// Its node, if it is in the graph, or was in an earlier one.
     pub(crate) const fn node(self) -> Option<Node> {
         if self.number() & OUTSIDE == 0 { Some(self.number()) } else { None }
     }
@@ -82,19 +93,34 @@ pub(crate) struct Link {
 /// A fallback group stands for two entities.
 const FALLBACK_AUDIENCE: f64 = 2.0;
 
-/// What the engine reads and, but for the texts, never changes.
+/// What the engine reads and, but for the texts and a change of the graph, never changes.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) policy: Policy,
-    pub(crate) topology: Topology,
-    pub(crate) walks: Walks,
+    pub(crate) graph: Arc<Snapshot>,
+    /// The graph before, while the figures of some incident are still from it.
+    pub(crate) before: Option<Arc<Snapshot>>,
+    /// How often the graph has changed.
+    pub(crate) turn: u64,
     pub(crate) symbols: Symbols,
 }
 
 impl World {
     pub(crate) fn model(&self) -> Model<'_> {
-        let Self { policy, topology, walks, symbols } = self;
-        Model { policy, topology, walks, symbols }
+        self.model_on(&self.graph)
+    }
+
+    /// The model under which an incident's figures were computed.
+    pub(crate) fn model_of(&self, incident: &Incident) -> Model<'_> {
+        match &self.before {
+            Some(before) if incident.turn != self.turn => self.model_on(before),
+            _ => self.model(),
+        }
+    }
+
+    fn model_on<'a>(&'a self, graph: &'a Snapshot) -> Model<'a> {
+        let (topology, walks) = (&graph.topology, &graph.walks);
+        Model { policy: &self.policy, topology, walks, symbols: &self.symbols }
     }
 }
 
@@ -114,6 +140,11 @@ impl<'a> Model<'a> {
             (None, Some(symbol)) => self.symbols.text(symbol),
             (None, None) => unreachable!("an entity is inside or outside"),
         }
+    }
+
+    /// Whether an entity is in the graph, and not only in one before.
+    pub(crate) fn in_graph(self, entity: Entity) -> bool {
+        entity.node().is_some_and(|node| self.topology.is_live(node))
     }
 
     pub(crate) fn dependents(self, entity: Entity) -> &'a [Node] {

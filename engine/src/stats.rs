@@ -1,9 +1,11 @@
 //! Plain counters. They only grow, and every event is in exactly one of the first group.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::decision::Suppressor;
 
 /// What has happened since the engine was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, BorshDeserialize, BorshSerialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Alert events applied.
@@ -49,6 +51,8 @@ pub struct Stats {
     pub unmapped: u64,
     /// New alerts on an entity that is not in the graph.
     pub outside_topology: u64,
+    /// Changes of the graph.
+    pub topology_changes: u64,
 }
 
 impl Stats {
@@ -84,6 +88,7 @@ impl Stats {
             (&mut self.late, other.late),
             (&mut self.unmapped, other.unmapped),
             (&mut self.outside_topology, other.outside_topology),
+            (&mut self.topology_changes, other.topology_changes),
         ] {
             *sum += one;
         }

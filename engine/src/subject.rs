@@ -1,5 +1,7 @@
 //! What an alert is about: its entity, and what its labels say for grouping and ranking.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::kind::Kind;
 use crate::label::Labels;
 use crate::model::Entity;
@@ -8,7 +10,19 @@ use crate::symbol::{Symbol, Symbols};
 use crate::topology::Topology;
 
 /// How urgent the sender holds an alert to be.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    BorshDeserialize,
+    BorshSerialize,
+)]
 pub enum Severity {
     /// Any other text, or none.
     #[default]
@@ -50,7 +64,7 @@ impl Severity {
 }
 
 /// What an alert is about. It names texts: whoever stores one must [`Subject::hold`] them.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Subject {
     pub(crate) entity: Entity,
     /// On an edge alert, who calls.
@@ -88,8 +102,8 @@ impl Subject {
         };
         let caller =
             caller.filter(|_| kind == Kind::Edge).map(|name| entity_of(name, topology, symbols));
-        let fallback =
-            if entity.node().is_some() { None } else { fallback(labels, &roles.fallback) };
+        let in_graph = entity.node().is_some_and(|node| topology.is_live(node));
+        let fallback = if in_graph { None } else { fallback(labels, &roles.fallback) };
         Self {
             entity,
             caller,
@@ -102,19 +116,22 @@ impl Subject {
         }
     }
 
+    /// The entities it names.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = Entity> {
+        [Some(self.entity), self.caller, self.fallback].into_iter().flatten()
+    }
+
+    /// The same, with the entities that are outside the graph and that it has by now. Their texts
+    /// are no longer named.
+    pub(crate) fn within(&self, topology: &Topology, symbols: &Symbols) -> Self {
+        let within = |entity: Entity| entity.within(topology, symbols);
+        Self { entity: within(self.entity), caller: self.caller.map(within), ..*self }
+    }
+
     /// The texts it names.
     pub(crate) fn symbols(&self) -> impl Iterator<Item = Symbol> {
-        let named = |entity: Option<Entity>| entity.and_then(Entity::symbol);
-        [
-            self.entity.symbol(),
-            named(self.caller),
-            named(self.fallback),
-            Some(self.rule),
-            self.metric,
-            self.mapped_by,
-        ]
-        .into_iter()
-        .flatten()
+        let others = [Some(self.rule), self.metric, self.mapped_by];
+        self.entities().filter_map(Entity::symbol).chain(others.into_iter().flatten())
     }
 
     /// Holds all its texts once more.

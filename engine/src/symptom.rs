@@ -1,6 +1,8 @@
 //! What one incident knows of one entity that alerts in it, and what that says to its
 //! dependencies.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::kind::Kind;
 use crate::limits::PER_SYMPTOM_MAX;
 use crate::model::{Entity, Model, Observation};
@@ -9,7 +11,7 @@ use crate::score::Score;
 use crate::symbol::Symbol;
 
 /// One entity's alerts in one incident, the worst of each sort. Resolved alerts keep their peak.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Symptom {
     pub(crate) entity: Entity,
     /// Strongest alert by kind; an edge alert enters by way of `callers`.
@@ -114,6 +116,19 @@ impl Symptom {
         }
     }
 
+    /// Gives entities other names, also those that it names as callers and callees.
+    pub(crate) fn rename(&mut self, to: impl Fn(Entity) -> Entity) {
+        self.entity = to(self.entity);
+        for list in [&mut self.callers, &mut self.callees] {
+            for (entity, strength) in std::mem::take(list) {
+                raise(list, to(entity), strength, |a, b| a < b);
+            }
+        }
+        for (_, caller) in &mut self.rules {
+            *caller = caller.map(&to);
+        }
+    }
+
     /// Takes in that calls from here to `callee` are slow.
     pub(crate) fn take_slow_callee(&mut self, callee: Entity, strength: Score) {
         raise(&mut self.callees, callee, strength, |a, b| a < b);
@@ -153,8 +168,10 @@ impl Symptom {
     /// A slow service is slow for all its callers: the worst edge, as far as the callers agree.
     fn edge_strength(&self, model: Model<'_>) -> Score {
         let known = model.dependents(self.entity);
-        let outside =
-            |caller: Entity| caller.node().is_none_or(|n| known.binary_search(&n).is_err());
+        // What a caller depends on is a shorter list than who depends on this entity.
+        let outside = |caller: Entity| {
+            self.entity.node().is_none_or(|node| !model.dependencies(caller).contains(&node))
+        };
         let extra = self.callers.iter().filter(|(caller, _)| outside(*caller)).count();
         let worst = self.callers.iter().map(|&(_, s)| s).max().unwrap_or_default();
         worst.times(agreement(self.callers.len(), known.len() + extra))
@@ -194,9 +211,20 @@ impl Symptom {
 
     /// Asserts that its lists are bounded and point at members.
     pub(crate) fn check(&self, members: usize) {
-        assert!(self.shown_by.iter().all(|&at| (at as usize) < members));
+        assert!(self.is_within(members));
         let longest = [self.callers.len(), self.callees.len(), self.delays.len(), self.rules.len()];
         assert!(longest.iter().all(|&len| len <= PER_SYMPTOM_MAX));
+    }
+
+    /// All entities that it names.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = Entity> {
+        let lists = self.callers.iter().chain(&self.callees).map(|&(entity, _)| entity);
+        [self.entity].into_iter().chain(lists).chain(self.rules.iter().filter_map(|rule| rule.1))
+    }
+
+    /// Whether it is shown by the first `members` members of its incident.
+    pub(crate) fn is_within(&self, members: usize) -> bool {
+        self.shown_by.iter().all(|&at| (at as usize) < members)
     }
 
     /// What this entity's symptom asks its dependencies to explain, at most.

@@ -7,18 +7,22 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::alerts::AlertKey;
 use crate::incident::IncidentKey;
+use crate::planted::planted;
+use crate::state::{Frames, Reader, Section, StateError};
 use crate::time::Timestamp;
 
 /// Whose deadline it is. A deadline may be stale: its owner looks again when it comes up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) enum Owner {
     Alert(AlertKey),
     Incident(IncidentKey),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, BorshDeserialize, BorshSerialize)]
 struct Entry {
     at: Timestamp,
     order: u64,
@@ -134,8 +138,7 @@ impl Timers {
     /// Whether a deadline is set; [`Timestamp::MAX`] is "never" and needs none. O(n).
     pub(crate) fn has(&self, at: Timestamp, owner: Owner) -> bool {
         let is = |entry: &Entry| entry.at == at && entry.owner == owner;
-        let rest = self.rest.iter().map(|Reverse(entry)| entry);
-        at == Timestamp::MAX || self.due.iter().chain(self.seconds.iter()).chain(rest).any(is)
+        at == Timestamp::MAX || self.iter().any(is)
     }
 
     /// Drops the deadlines that nobody waits for any more, once they outnumber the others: an end
@@ -148,6 +151,59 @@ impl Timers {
             self.rest.retain(|Reverse(entry)| waits(entry));
             self.next = self.earliest();
         }
+    }
+
+    /// All of them: what is due now, then the lists in order, then the rest.
+    fn iter(&self) -> impl Iterator<Item = &Entry> {
+        let rest = self.rest.iter().map(|Reverse(entry)| entry);
+        self.due.iter().chain(self.seconds.iter()).chain(rest)
+    }
+
+    pub(crate) fn owners(&self) -> impl Iterator<Item = Owner> {
+        self.iter().map(|entry| entry.owner)
+    }
+
+    pub(crate) fn save<E>(&self, out: &mut Frames<'_, E>) -> Result<(), E> {
+        // As they stand, so that they stand there again.
+        self.iter().try_for_each(|entry| out.item(Section::Timers, entry))?;
+        let places = (self.due.len() as u64, self.seconds.len as u64, self.seconds.begun);
+        out.item(Section::TimerOrder, &(places, self.next_order))
+    }
+
+    pub(crate) fn restore(frames: &mut Reader<'_>) -> Result<Self, StateError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        frames.each(Section::Timers, |entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        let ((due, listed, begun), next_order): ((u64, u64, i64), u64) =
+            frames.one(Section::TimerOrder)?;
+        let what = StateError::Inconsistent { what: "deadlines stand where they belong" };
+        let (due, listed) = match (usize::try_from(due), usize::try_from(listed)) {
+            (Ok(due), Ok(listed)) if due.checked_add(listed) <= Some(entries.len()) => {
+                (due, listed)
+            }
+            _ => return Err(what),
+        };
+        let rest = entries.split_off(due + listed);
+        let listed = entries.split_off(due);
+        let mut seconds = Seconds { begun, ..Seconds::default() };
+        let is_sound = entries.is_sorted_by(|a, b| a > b)
+            && begun.checked_add(SECONDS as i64).is_some()
+            && listed.into_iter().all(|entry| seconds.take_in(entry));
+        if !is_sound {
+            return Err(what);
+        }
+        let rest: Vec<_> = rest.into_iter().map(Reverse).collect();
+        let mut timers = Self {
+            seconds,
+            due: entries,
+            rest: rest.into(),
+            next: Timestamp::MAX,
+            next_order: planted!(RestoredTie: 0, next_order),
+        };
+        timers.next = timers.earliest();
+        Ok(timers)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -185,7 +241,7 @@ impl Default for Seconds {
 impl Seconds {
     /// Takes a deadline in, if there is a list for it.
     fn take_in(&mut self, entry: Entry) -> bool {
-        let ahead = second(entry.at) - self.begun;
+        let ahead = second(entry.at).saturating_sub(self.begun);
         if !(1..=SECONDS as i64).contains(&ahead) {
             return false;
         }
@@ -260,8 +316,11 @@ impl Seconds {
         }
     }
 
+    /// In order of seconds.
     fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.lists.iter().flat_map(|list| &list.entries)
+        let from = place(self.begun.saturating_add(1));
+        let (later, sooner) = self.lists.split_at(from.min(self.lists.len()));
+        sooner.iter().chain(later).flat_map(|list| &list.entries)
     }
 }
 

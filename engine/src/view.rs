@@ -178,6 +178,12 @@ impl<'a> IncidentView<'a> {
         self.incident.version
     }
 
+    /// Version of the graph under which its evidence is weighed.
+    #[must_use]
+    pub fn topology_version(&self) -> u64 {
+        self.model.topology.version()
+    }
+
     /// Where it is in its life.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -472,7 +478,7 @@ impl<'a> IncidentView<'a> {
     pub fn degraded(&self) -> Degraded {
         let members = &self.incident.members;
         Degraded {
-            outside_topology: members.iter().any(|m| m.subject.entity.node().is_none()),
+            outside_topology: members.iter().any(|m| !self.model.in_graph(m.subject.entity)),
             unmapped: members.iter().any(|m| m.subject.mapped_by.is_none()),
             refused: self.incident.refused,
         }

@@ -55,7 +55,7 @@ const AUDIENCE_MAX: usize = 4096;
 
 impl Walks {
     pub(crate) fn new(topology: &Topology, grouping: &Grouping, explain_hops: u8) -> Self {
-        let nodes = topology.len();
+        let nodes = topology.numbers();
         let mut walker = Walker::new(nodes);
         let mut reach = Flat { starts: vec![0], items: Vec::new() };
         let mut prior = Vec::with_capacity(nodes);

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod diff;
 pub mod explain;
 pub mod feedback;
+mod outputs;
 pub mod reload;
 pub mod replay;
 pub mod run;

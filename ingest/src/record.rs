@@ -358,7 +358,7 @@ impl<'a> IncidentRecord<'a> {
                 partition: shard.partition,
                 first: first.0,
                 last: last.0,
-                topology: format!("{:016x}", engine.topology().version()),
+                topology: format!("{:016x}", view.topology_version()),
                 policy: format!("{:016x}", engine.policy().hash()),
                 rules: None,
                 engine: env!("CARGO_PKG_VERSION"),

@@ -2,9 +2,9 @@
 //!
 //! ```yaml
 //! version: 1                      # optional
-//! nodes: [frontend, {id: cart}]   # optional; entities without an edge must be named here
+//! nodes: [frontend, {id: cart, kind: service}]  # optional; those without an edge must be here
 //! edges:
-//!   - {from: frontend, to: cart}  # from depends on to
+//!   - {from: frontend, to: cart, kind: calls}   # from depends on to; the kind is optional
 //! ```
 //!
 //! The same in JSON. Names are compared as they are written, upper and lower case included. What
@@ -16,10 +16,11 @@ mod report;
 mod tests;
 mod yaml;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hypocenter_engine::{Topology, TopologyBuilder, TopologyReport};
+use hypocenter_engine::{EdgeKind, EntityKind, Topology, TopologyBuilder, TopologyReport};
 
 use crate::file_error::FileError;
 use crate::text_file;
@@ -53,8 +54,21 @@ pub enum Format {
 /// What both readers produce.
 #[derive(Debug, Default)]
 struct Parts<'t> {
-    nodes: Option<Vec<std::borrow::Cow<'t, str>>>,
-    edges: Option<Vec<(std::borrow::Cow<'t, str>, std::borrow::Cow<'t, str>)>>,
+    nodes: Option<Vec<NodePart<'t>>>,
+    edges: Option<Vec<EdgePart<'t>>>,
+}
+
+#[derive(Debug)]
+struct NodePart<'t> {
+    id: Cow<'t, str>,
+    kind: Option<EntityKind>,
+}
+
+#[derive(Debug)]
+struct EdgePart<'t> {
+    from: Cow<'t, str>,
+    to: Cow<'t, str>,
+    kind: EdgeKind,
 }
 
 impl TopologyFile {
@@ -63,9 +77,17 @@ impl TopologyFile {
     /// # Errors
     /// That it cannot be read, or what is wrong in it: all of it in YAML, the first in JSON.
     pub fn load(file: &Path) -> Result<Self, FileError> {
+        Self::load_after(file, &Topology::empty())
+    }
+
+    /// Reads a file, as the graph that comes after `before` in a running engine.
+    ///
+    /// # Errors
+    /// As [`TopologyFile::load`].
+    pub fn load_after(file: &Path, before: &Topology) -> Result<Self, FileError> {
         let text = text_file::read(file, FILE_BYTES_MAX)
             .map_err(|what| FileError::new(file, vec![Problem::new(None, "", what)]))?;
-        Self::parse(&text).map_err(|problems| FileError::new(file, problems))
+        Self::parse_after(&text, before).map_err(|problems| FileError::new(file, problems))
     }
 
     /// Reads a text.
@@ -73,6 +95,10 @@ impl TopologyFile {
     /// # Errors
     /// What is wrong in it: all of it in YAML, the first in JSON.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        Self::parse_after(text, &Topology::empty())
+    }
+
+    fn parse_after(text: &str, before: &Topology) -> Result<Self, Vec<Problem>> {
         let format = match text.trim_start().chars().next() {
             None => return Err(vec![Problem::new(None, "", EMPTY)]),
             Some('{' | '[') => Format::Json,
@@ -86,13 +112,16 @@ impl TopologyFile {
             return Err(vec![Problem::new(None, "", EMPTY)]);
         }
         let mut builder = TopologyBuilder::new();
-        for name in parts.nodes.iter().flatten() {
-            builder.node(name);
+        for node in parts.nodes.iter().flatten() {
+            match node.kind {
+                Some(kind) => builder.typed_node(&node.id, kind),
+                None => builder.node(&node.id),
+            }
         }
-        for (from, to) in parts.edges.iter().flatten() {
-            builder.edge(from, to);
+        for edge in parts.edges.iter().flatten() {
+            builder.typed_edge(&edge.from, &edge.to, edge.kind);
         }
-        let (topology, report) = builder.build();
+        let (topology, report) = builder.build_after(before);
         let lookalikes = lookalikes(&topology);
         Ok(Self { topology, report, lookalikes, format })
     }

@@ -81,8 +81,27 @@ impl Alone {
 
 impl Driver for Alone {
     fn apply(&mut self, workload: &Workload, messages: &[Message]) -> Cost {
-        let labelled: Vec<_> = messages.iter().map(|m| m.labelled(workload)).collect();
-        let mut pairs: Vec<_> = labelled.iter().map(|labels| labels.pairs()).collect();
+        // Texts lie one after the other, as in a body that was just decoded.
+        let mut text = String::with_capacity(messages.len() * 256);
+        let mut spans = Vec::with_capacity(messages.len() * 11);
+        let mut ends = Vec::with_capacity(messages.len());
+        for message in messages {
+            for (name, value) in message.labelled(workload).pairs() {
+                let begin = text.len();
+                text.push_str(name);
+                let middle = text.len();
+                text.push_str(value);
+                spans.push((begin, middle, text.len()));
+            }
+            ends.push(spans.len());
+        }
+        let mut begin = 0;
+        let mut pairs: Vec<Vec<(&str, &str)>> = Vec::with_capacity(messages.len());
+        for end in ends {
+            let slice = |&(a, b, c): &(usize, usize, usize)| (&text[a..b], &text[b..c]);
+            pairs.push(spans[begin..end].iter().map(slice).collect());
+            begin = end;
+        }
         let events: Vec<(AlertEvent<'_>, _)> = messages
             .iter()
             .zip(&mut pairs)

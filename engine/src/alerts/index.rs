@@ -29,12 +29,18 @@ impl Index {
         self.find(hash).map(|at| self.entries[at].key)
     }
 
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let size = (4 * (self.len + more) / 3 + 1).next_power_of_two().max(SIZE_MIN);
+        if size > self.entries.len() {
+            self.resize(size);
+        }
+    }
+
     /// Adds a hash that is not in it.
     pub(super) fn insert(&mut self, hash: u64, key: AlertKey) {
         if 4 * (self.len + 1) > 3 * self.entries.len() {
-            let size = (2 * self.entries.len()).max(SIZE_MIN);
-            let old = std::mem::replace(&mut self.entries, vec![EMPTY; size]);
-            old.into_iter().filter(|entry| entry.key.slot != FREE).for_each(|e| self.put(e));
+            self.resize((2 * self.entries.len()).max(SIZE_MIN));
         }
         self.put(Entry { hash, key });
         self.len += 1;
@@ -80,6 +86,11 @@ impl Index {
             }
             at = (at + 1) & mask;
         }
+    }
+
+    fn resize(&mut self, size: usize) {
+        let old = std::mem::replace(&mut self.entries, vec![EMPTY; size]);
+        old.into_iter().filter(|entry| entry.key.slot != FREE).for_each(|entry| self.put(entry));
     }
 
     fn put(&mut self, entry: Entry) {

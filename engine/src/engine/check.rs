@@ -1,6 +1,7 @@
 //! Invariants of the whole state, each recomputed from what it summarises.
 
 use super::Engine;
+use super::holders::Holders;
 use crate::alerts::{Alert, AlertKey, Place, State};
 use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, IncidentKey};
@@ -19,21 +20,15 @@ impl Engine {
         self.check_counts();
         self.alerts.check();
         self.incidents.check();
-        let mut texts = Texts::default();
         for (key, alert) in self.alerts.iter() {
             self.check_alert(key, alert);
-            alert.subject.symbols().for_each(|text| texts.hold(text));
-            texts.hold(alert.tenant);
         }
         for incident in self.incidents.iter() {
             self.check_incident(incident);
             self.check_roots(incident);
-            for member in &incident.members {
-                member.subject.symbols().for_each(|text| texts.hold(text));
-            }
-            texts.hold(incident.tenant);
         }
-        self.world.symbols.check(&texts.holders);
+        let holders = Holders::of(self).expect("a text that is held is in the table");
+        self.world.symbols.check(&holders.0);
         self.check_considering();
     }
 
@@ -110,6 +105,10 @@ impl Engine {
                 "{id}: its deadline is armed"
             );
         }
+        let turn = self.world.turn;
+        let before = turn.wrapping_sub(1);
+        let is_stale = self.world.before.is_some() && incident.turn == before;
+        assert!(incident.turn == turn || is_stale, "{id} is on this graph or the one before");
         assert!(incident.version > 0, "{id} is published");
         assert!(incident.onset <= incident.newest, "{id}: onsets are a span");
         let members = incident.members.len();
@@ -134,7 +133,7 @@ impl Engine {
 
     /// The figures of each root are those that its incident's symptoms give.
     fn check_roots(&self, incident: &Incident) {
-        let (id, model) = (incident.id, self.world.model());
+        let (id, model) = (incident.id, self.world.model_of(incident));
         let roots = &incident.hypotheses;
         assert!((1..=HYPOTHESES_MAX).contains(&roots.len()), "{id}: roots");
         let best = roots.iter().map(|root| root.likelihood).max();
@@ -185,21 +184,5 @@ impl Engine {
         if self.stats.opened <= LIVE_PER_ENTITY_MAX as u64 {
             assert_eq!(listed, pairs.len(), "every root leads to its incidents");
         }
-    }
-}
-
-/// How often each text is held, by the number of its symbol.
-#[derive(Default)]
-struct Texts {
-    holders: Vec<u32>,
-}
-
-impl Texts {
-    fn hold(&mut self, text: Symbol) {
-        let at = text.index() as usize;
-        if self.holders.len() <= at {
-            self.holders.resize(at + 1, 0);
-        }
-        self.holders[at] += 1;
     }
 }

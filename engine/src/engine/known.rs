@@ -142,6 +142,10 @@ impl Engine {
 
     /// Only the worst value ever seen of an alert counts.
     fn note_worse(&mut self, key: AlertKey, breach: Breach, decisions: &mut Decisions) {
+        let place = self.alerts.get(key).map(|alert| alert.place);
+        if let Some(Place::Member(incident, _)) = place {
+            self.renew(incident, decisions);
+        }
         let Some(alert) = self.alerts.get_mut(key) else {
             return;
         };
