@@ -176,7 +176,7 @@ impl Timers {
             entries.push(entry);
             Ok(())
         })?;
-        let ((due, listed, begun), next_order): ((u64, u64, i64), u64) =
+        let ((due, listed, begun), next): ((u64, u64, i64), u64) =
             frames.one(Section::TimerOrder)?;
         let what = StateError::Inconsistent { what: "deadlines stand where they belong" };
         let (due, listed) = match (usize::try_from(due), usize::try_from(listed)) {
@@ -200,7 +200,7 @@ impl Timers {
             due: entries,
             rest: rest.into(),
             next: Timestamp::MAX,
-            next_order: planted!(RestoredTie: 0, next_order),
+            next_order: planted!(RestoredTie: 0, next),
         };
         timers.next = timers.earliest();
         Ok(timers)
