@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 use crate::alerts::Alerts;
 use crate::background::{Background, Surroundings};
 use crate::decision::{Decision, Decisions, IncidentId};
+use crate::directory::Directory;
 use crate::event::{AlertEvent, Seq};
 use crate::evidence::Turnover;
 use crate::grouping::Matches;
@@ -95,8 +96,9 @@ impl Engine {
     pub fn new(policy: Policy, topology: Topology, shard: &str, seed: HashSeed) -> Self {
         let spec = policy.spec();
         let walks = Walks::new(&topology, &spec.grouping, spec.ranking.hops_max);
+        let directory = Directory::new(&topology, &spec.mapping.suffixes);
         Self {
-            world: World { policy, topology, walks, symbols: Symbols::new(seed) },
+            world: World { policy, topology, walks, directory, symbols: Symbols::new(seed) },
             seed,
             shard: shard.into(),
             alerts: Alerts::new(seed),

@@ -1,5 +1,6 @@
 //! What all stages read and none changes: policy, graph and texts; and the entities they speak of.
 
+use crate::directory::Directory;
 use crate::policy::Policy;
 use crate::score::{Score, exp, ln};
 use crate::subject::Subject;
@@ -66,12 +67,13 @@ pub(crate) struct World {
     pub(crate) policy: Policy,
     pub(crate) topology: Topology,
     pub(crate) walks: Walks,
+    pub(crate) directory: Directory,
     pub(crate) symbols: Symbols,
 }
 
 impl World {
     pub(crate) fn model(&self) -> Model<'_> {
-        let Self { policy, topology, walks, symbols } = self;
+        let Self { policy, topology, walks, symbols, directory: _ } = self;
         Model { policy, topology, walks, symbols }
     }
 }

@@ -9,6 +9,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::unionfind::UnionFind;
 
+use crate::entity::EntityKind;
 use crate::hash::Fnv;
 
 /// Number of an entity in one topology: its rank in the order of names.
@@ -186,6 +187,15 @@ impl Topology {
     /// Names of all entities, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|n| &**n)
+    }
+
+    /// What an entity is, by its name.
+    pub(crate) fn kind(&self, node: Node) -> EntityKind {
+        EntityKind::of(self.name(node))
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = Node> + use<> {
+        0..self.names.len() as Node
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Node> {

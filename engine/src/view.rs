@@ -1,6 +1,7 @@
 //! Read-only views of incidents: everything a record needs, computed when it is asked for.
 
 use crate::decision::{Episode, IncidentId, RerankCause};
+use crate::directory::Found;
 use crate::event::Seq;
 use crate::evidence::Terms;
 use crate::hypotheses::Hypothesis;
@@ -144,6 +145,8 @@ pub struct MemberView<'a> {
     pub firing: bool,
     /// The mapping rule that named the entity; `None`: no rule matched.
     pub mapped_by: Option<&'a str>,
+    /// How the entity was found by that name.
+    pub found: Found,
 }
 
 /// Flags that say what the engine had to do without.
@@ -153,6 +156,10 @@ pub struct Degraded {
     pub outside_topology: bool,
     /// No mapping rule matched some member.
     pub unmapped: bool,
+    /// Some member's entity could be several of the graph.
+    pub ambiguous: bool,
+    /// Members that say that less is seen of the entity that they are about.
+    pub blind: u32,
     /// A limit kept an alert out of the incident that explains it.
     pub refused: Option<Limit>,
 }
@@ -409,6 +416,7 @@ impl<'a> IncidentView<'a> {
             severity: member.subject.severity,
             firing: member.firing,
             mapped_by: member.subject.mapped_by.map(|s| model.symbols.text(s)),
+            found: member.subject.found,
         })
     }
 
@@ -466,6 +474,8 @@ impl<'a> IncidentView<'a> {
         Degraded {
             outside_topology: members.iter().any(|m| m.subject.entity.node().is_none()),
             unmapped: members.iter().any(|m| m.subject.mapped_by.is_none()),
+            ambiguous: members.iter().any(|m| m.subject.found == Found::Ambiguous),
+            blind: members.iter().filter(|m| m.subject.kind == Kind::Blind).count() as u32,
             refused: self.incident.refused,
         }
     }

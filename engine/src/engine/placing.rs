@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::Engine;
 use crate::alerts::{Alert, AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
+use crate::directory::Found;
 use crate::event::AlertEvent;
 use crate::grouping::{Joint, Newcomer, joint};
 use crate::incident::{Incident, IncidentKey, Member, Opening, Phase};
@@ -31,9 +32,9 @@ impl Engine {
             return;
         }
         let labels = event.labels;
-        let subject =
-            Subject::of(labels, &self.world.policy, &self.world.topology, &mut self.world.symbols);
+        let subject = Subject::of(labels, &mut self.world);
         self.stats.unmapped += u64::from(subject.mapped_by.is_none());
+        self.stats.ambiguous += u64::from(subject.found == Found::Ambiguous);
         self.stats.outside_topology += u64::from(subject.entity.node().is_none());
         let tenant =
             self.world.policy.spec.labels.tenant.as_deref().and_then(|name| labels.get(name));
