@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::commands::ARCHIVE;
+use crate::commands::engine::{self, EngineArgs};
 use crate::commands::score::{self, ScoreArgs};
 use crate::commands::synth::{self, SynthArgs};
 use crate::commands::tune::{self, TuneArgs};
@@ -14,7 +15,7 @@ use crate::score::data::{Data, Split};
 use crate::score::predictions::Predictions;
 use crate::score::table;
 
-/// Measures Hypocenter: accuracy against known faults, next to simple rules.
+/// Measures Hypocenter: accuracy against known faults, next to simple rules, and speed.
 #[derive(Debug, Parser)]
 #[command(name = "hypocenter-bench", version)]
 struct Cli {
@@ -49,6 +50,9 @@ enum Command {
     /// Draw synthetic faults, run Hypocenter over them and print its figures beside what is
     /// required of them.
     Synth(SynthArgs),
+    /// Measure what an event costs in this process: time, memory and allocations, by live alerts,
+    /// size of the graph and what comes.
+    Engine(EngineArgs),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -65,6 +69,7 @@ pub fn run() -> Result<()> {
             table::details(&data, &given)?
         }
         Command::Synth(args) => synth::synth(&args)?,
+        Command::Engine(args) => engine::engine(&args)?,
     };
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).context("write to standard output")

@@ -21,6 +21,7 @@ mod scale;
 pub mod scenario;
 mod slow;
 mod stream;
+pub mod workload;
 pub mod write;
 
 pub use kinds::{Draw, Kind, Maker, Options, scenarios};

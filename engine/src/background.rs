@@ -16,10 +16,13 @@ use crate::topology::Node;
 /// A tenant, by the hash of its name: names come and go, this stays.
 pub(crate) type Tenant = u64;
 
+/// A connected part of the graph, by the hash of its oldest entity's name.
+pub(crate) type PartName = u64;
+
 /// What is remembered of the stream.
 #[derive(Debug)]
 pub(crate) struct Background {
-    parts: Recent<(Tenant, Node), Part>,
+    parts: Recent<(Tenant, PartName), Part>,
     roots: Recent<(Tenant, Node), VecDeque<(Entity, Timestamp)>>,
     habits: Recent<u64, Habit>,
 }
@@ -74,12 +77,18 @@ impl Background {
     }
 
     /// Notes that something was heard of a part of the graph.
-    pub(crate) fn watch(&mut self, tenant: Tenant, part: Node, now: Timestamp) {
+    pub(crate) fn watch(&mut self, tenant: Tenant, part: PartName, now: Timestamp) {
         self.part(tenant, part, now);
     }
 
     /// Notes that an entity of a part began to alert.
-    pub(crate) fn note(&mut self, tenant: Tenant, part: Node, onset: Timestamp, now: Timestamp) {
+    pub(crate) fn note(
+        &mut self,
+        tenant: Tenant,
+        part: PartName,
+        onset: Timestamp,
+        now: Timestamp,
+    ) {
         let beginnings = &mut self.part(tenant, part, now).beginnings;
         if beginnings.len() == BEGINNINGS_MAX {
             beginnings.pop_front();
@@ -108,7 +117,7 @@ impl Background {
     /// What is usual in a part of `size` entities, by what happened within `span` before `onset`.
     pub(crate) fn surroundings(
         &self,
-        (tenant, part): (Tenant, Node),
+        (tenant, part): (Tenant, PartName),
         size: u32,
         (onset, now): (Timestamp, Timestamp),
         span: Span,
@@ -126,7 +135,7 @@ impl Background {
     }
 
     /// How many entities of a part began to alert within `span` before `onset`.
-    pub(crate) fn began(&self, at: (Tenant, Node), onset: Timestamp, span: Span) -> usize {
+    pub(crate) fn began(&self, at: (Tenant, PartName), onset: Timestamp, span: Span) -> usize {
         self.parts.get(&at).map_or(0, |part| part.began_since(onset.minus(span)))
     }
 
@@ -147,7 +156,7 @@ impl Background {
         Score::from_f64(ln(together / (together + weight * f64::from(habit.alone))))
     }
 
-    fn part(&mut self, tenant: Tenant, part: Node, now: Timestamp) -> &mut Part {
+    fn part(&mut self, tenant: Tenant, part: PartName, now: Timestamp) -> &mut Part {
         let new = || Part { since: now, beginnings: VecDeque::new() };
         self.parts.entry_or((tenant, part), new)
     }

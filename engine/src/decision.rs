@@ -186,6 +186,8 @@ pub enum RerankCause {
     WorseAlert,
     /// Another incident was merged into this one.
     Merge,
+    /// The graph has changed.
+    Topology,
 }
 
 impl RerankCause {
@@ -196,6 +198,7 @@ impl RerankCause {
             Self::NewAlert => "new_alert",
             Self::WorseAlert => "worse_alert",
             Self::Merge => "merge",
+            Self::Topology => "topology",
         }
     }
 }

@@ -53,7 +53,6 @@ pub(crate) struct Lookup {
 pub(crate) struct Directory {
     /// Sorted by key.
     entries: Vec<Entry>,
-    suffixes: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -64,11 +63,11 @@ struct Entry {
 }
 
 /// How well two names agree, best first.
-const LEVELS: [fn(&Directory, &str, &str) -> bool; 3] = [
-    |_, a, b| a == b,
-    |_, a, b| fold(a) == fold(b),
-    |directory, a, b| directory.key(a) == directory.key(b),
-];
+const LEVELS: [fn(&str, &str) -> bool; 3] =
+    [|a, b| a == b, |a, b| fold(a) == fold(b), |a, b| key_of(a) == key_of(b)];
+
+/// Ends of names that do not tell two services apart.
+const SUFFIXES: [&str; 2] = ["-service", "-svc"];
 
 /// What one might call one thing in two ways: a service and what it is made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,16 +88,19 @@ const fn class_of(kind: EntityKind) -> Class {
 }
 
 impl Directory {
-    pub(crate) fn new(topology: &Topology, suffixes: &[String]) -> Self {
-        let mut directory =
-            Self { entries: Vec::with_capacity(topology.len()), suffixes: suffixes.to_vec() };
-        for node in topology.nodes() {
-            let name = EntityName::parse(topology.name(node)).name;
-            let key = directory.key(&name).into_boxed_str();
-            directory.entries.push(Entry { key, node });
-        }
-        directory.entries.sort_unstable_by(|a, b| (&a.key, a.node).cmp(&(&b.key, b.node)));
-        directory
+    pub(crate) fn new(topology: &Topology) -> Self {
+        let entry = |node| {
+            let key = key_of(&EntityName::parse(topology.name(node)).name).into_boxed_str();
+            Entry { key, node }
+        };
+        let mut entries: Vec<Entry> = topology.living().map(entry).collect();
+        entries.sort_unstable_by(|a, b| (&a.key, a.node).cmp(&(&b.key, b.node)));
+        Self { entries }
+    }
+
+    /// Bytes held, without those of names.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
     }
 
     /// Finds an entity. A pod that is not in the graph is looked for as its workload.
@@ -174,7 +176,7 @@ impl Directory {
         scope: &str,
         name: &str,
     ) -> Result<Option<(Node, Found)>, Several> {
-        let key = self.key(name);
+        let key = key_of(name);
         let start = self.entries.partition_point(|entry| *entry.key < *key);
         let known: Vec<(Node, EntityName)> = self.entries[start..]
             .iter()
@@ -183,7 +185,7 @@ impl Directory {
             .filter(|(node, _)| class_of(topology.kind(*node)) == class)
             .collect();
         for (level, agree) in LEVELS.into_iter().enumerate() {
-            let named = || known.iter().filter(|(_, other)| agree(self, name, &other.name));
+            let named = || known.iter().filter(|(_, other)| agree(name, &other.name));
             let mut here = named().filter(|(_, other)| other.scope == scope);
             let mut near = named().filter(|(_, other)| may_be_one_place(&other.scope, scope));
             let found = match (here.next(), here.next()) {
@@ -198,17 +200,6 @@ impl Directory {
             return Ok(Some((found.0, if level == 0 { Found::Exact } else { Found::Folded })));
         }
         Ok(None)
-    }
-
-    /// The plainest spelling of a name.
-    fn key(&self, name: &str) -> String {
-        let mut key = fold(name);
-        if let Some(rest) = self.suffixes.iter().find_map(|suffix| key.strip_suffix(&**suffix))
-            && !rest.is_empty()
-        {
-            key.truncate(rest.len());
-        }
-        key
     }
 }
 
@@ -265,6 +256,17 @@ fn service_address(name: &EntityName) -> (&str, &str) {
     }
 }
 
+/// The plainest spelling of a name: folded, and without an end that says nothing.
+fn key_of(name: &str) -> String {
+    let mut key = fold(name);
+    if let Some(rest) = SUFFIXES.iter().find_map(|suffix| key.strip_suffix(suffix))
+        && !rest.is_empty()
+    {
+        key.truncate(rest.len());
+    }
+    key
+}
+
 /// A name in lower case, with one sort of separator.
 fn fold(name: &str) -> String {
     let separator = |c: char| matches!(c, '_' | '.' | ' ' | ':');
@@ -280,8 +282,7 @@ mod tests {
         let mut builder = TopologyBuilder::new();
         names.iter().for_each(|name| builder.node(name));
         let (topology, _) = builder.build();
-        let directory = Directory::new(&topology, &["-service".to_owned(), "-svc".to_owned()]);
-        let found = directory.find(&topology, &EntityName::parse(wanted));
+        let found = topology.look_up(&EntityName::parse(wanted));
         let name = found
             .node
             .map_or_else(|| format!("({})", found.name), |node| topology.name(node).to_owned());

@@ -8,15 +8,16 @@ mod known;
 mod passing;
 mod placing;
 mod reading;
+mod swapping;
 
 pub use footprint::Footprint;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::alerts::Alerts;
 use crate::background::{Background, Surroundings};
 use crate::decision::{Decision, Decisions, IncidentId};
-use crate::directory::Directory;
 use crate::event::{AlertEvent, Seq};
 use crate::evidence::Turnover;
 use crate::grouping::Matches;
@@ -27,6 +28,7 @@ use crate::model::{Link, World};
 use crate::planted::planted;
 use crate::policy::Policy;
 use crate::score::Score;
+use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 use crate::symbol::Symbols;
 use crate::table::HashSeed;
@@ -35,7 +37,6 @@ use crate::timers::{Owner, Timers};
 use crate::topology::Topology;
 use crate::trace::{Trace, Weighed};
 use crate::view::IncidentView;
-use crate::walk::Walks;
 
 /// A deterministic state machine: alert events and time in, decisions out.
 ///
@@ -56,6 +57,8 @@ pub struct Engine {
     stats: Stats,
     /// Incidents that changed in this step, in that order.
     changed: Vec<IncidentKey>,
+    /// Slots of incidents that are taken over to the graph in force.
+    renewed_slots: usize,
     /// Incidents that ended, in that order: they can be read for a while.
     ended: VecDeque<IncidentKey>,
     // Memory that is used again from event to event.
@@ -94,11 +97,20 @@ impl Engine {
     /// partitions apart.
     #[must_use]
     pub fn new(policy: Policy, topology: Topology, shard: &str, seed: HashSeed) -> Self {
-        let spec = policy.spec();
-        let walks = Walks::new(&topology, &spec.grouping, spec.ranking.hops_max);
-        let directory = Directory::new(&topology, &spec.mapping.suffixes);
+        let graph = Arc::new(Snapshot::new(topology, &policy));
+        Self::on(policy, graph, shard, seed)
+    }
+
+    /// The same on a graph that others may share.
+    ///
+    /// # Panics
+    /// When the snapshot was made under another policy.
+    #[must_use]
+    pub fn on(policy: Policy, graph: Arc<Snapshot>, shard: &str, seed: HashSeed) -> Self {
+        assert!(graph.is_for(&policy), "the snapshot was made under this policy");
+        let symbols = Symbols::new(seed);
         Self {
-            world: World { policy, topology, walks, directory, symbols: Symbols::new(seed) },
+            world: World { policy, graph, before: None, turn: 0, symbols },
             seed,
             shard: shard.into(),
             alerts: Alerts::new(seed),
@@ -109,6 +121,7 @@ impl Engine {
             seq: Seq::default(),
             stats: Stats::default(),
             changed: Vec::new(),
+            renewed_slots: 0,
             ended: VecDeque::new(),
             links: Vec::new(),
             around: None,
@@ -142,13 +155,14 @@ impl Engine {
         now: Timestamp,
         decisions: &mut Decisions,
     ) {
-        while self.advance(now, decisions) == Progress::More {}
+        self.pass_all(now, decisions);
         if now < self.now {
             self.stats.clock_clamped += 1;
         }
         self.now = self.now.max(now);
         self.begin_step(self.now);
         self.prune_timers();
+        self.renew_some(decisions);
         self.seq = seq;
         self.stats.events += 1;
         let dropped = &self.world.policy.spec.labels.replica;
@@ -196,12 +210,13 @@ impl Engine {
     #[must_use]
     pub fn incident(&self, id: IncidentId) -> Option<IncidentView<'_>> {
         let incident = self.incidents.find(id)?;
-        Some(IncidentView::new(self.world.model(), incident))
+        Some(IncidentView::new(self.world.model_of(incident), incident))
     }
 
     /// All incidents that can be read, in no useful order.
     pub fn incidents(&self) -> impl Iterator<Item = IncidentView<'_>> {
-        self.incidents.iter().map(|incident| IncidentView::new(self.world.model(), incident))
+        let view = |incident| IncidentView::new(self.world.model_of(incident), incident);
+        self.incidents.iter().map(view)
     }
 
     /// The candidates if these incidents were one, best first: the answer to "suppose all this is
@@ -225,6 +240,7 @@ impl Engine {
             seq: first.first_seq,
             refused: None,
             seed: self.seed,
+            turn: self.world.turn,
         });
         for part in parts {
             whole.absorb(self.world.model(), part, &mut Turnover::default());
@@ -254,7 +270,13 @@ impl Engine {
     /// The graph in force.
     #[must_use]
     pub fn topology(&self) -> &Topology {
-        &self.world.topology
+        &self.world.graph.topology
+    }
+
+    /// The graph in force with what is precomputed from it.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.world.graph
     }
 
     /// The latest time the engine has been told.
@@ -277,6 +299,11 @@ impl Engine {
 }
 
 impl Engine {
+    /// Lets everything pass that is due.
+    fn pass_all(&mut self, now: Timestamp, decisions: &mut Decisions) {
+        while self.advance(now, decisions) == Progress::More {}
+    }
+
     /// Forgets incidents that ended long enough before `now`, or early when the table is full.
     fn begin_step(&mut self, now: Timestamp) {
         let (times, max) =

@@ -304,7 +304,7 @@ impl Incident {
         terms.silent = planted!(SilentFree: Score::ZERO, -Score::from_f64(ranking.silent_price));
     }
 
-    fn rescore_all(&mut self, model: Model<'_>) {
+    pub(crate) fn rescore_all(&mut self, model: Model<'_>) {
         for at in 0..self.hypotheses.len() {
             let root = self.hypotheses.nth(at);
             let score = self.score_of(model, &root);

@@ -34,8 +34,8 @@ pub enum Phase {
     Open,
     /// The candidate has stood for `settle_for`.
     Settled,
-    /// No member has fired for `quiet_for`. Over, unless a member fires anew within `max_duration`
-    /// of the incident's onset.
+    /// No member has fired for `quiet_for`. Over, unless a member fires anew within
+    /// `reopen_within` of its end.
     Resolved,
     /// It went into an older incident. Final.
     Merged,
@@ -113,6 +113,8 @@ pub(crate) struct Incident {
     /// The limit that kept its first alert, or a later one, out of where it belonged.
     pub(crate) refused: Option<Limit>,
     pub(crate) timer_at: Timestamp,
+    /// How often the graph had changed when its figures were computed.
+    pub(crate) turn: u64,
 }
 
 /// What a new incident begins with.
@@ -127,11 +129,12 @@ pub(crate) struct Opening {
     pub(crate) seq: Seq,
     pub(crate) refused: Option<Limit>,
     pub(crate) seed: HashSeed,
+    pub(crate) turn: u64,
 }
 
 impl Incident {
     pub(crate) fn new(opening: &Opening) -> Self {
-        let &Opening { key, id, order, tenant, now, onset, seq, refused, seed } = opening;
+        let &Opening { key, id, order, tenant, now, onset, seq, refused, seed, turn } = opening;
         Self {
             key,
             id,
@@ -164,6 +167,7 @@ impl Incident {
             taken_in: Vec::new(),
             refused,
             timer_at: Timestamp::MAX,
+            turn,
         }
     }
 

@@ -131,6 +131,11 @@ impl Incidents {
         self.slots.len()
     }
 
+    /// The incident that stands in a slot.
+    pub(crate) fn in_slot(&self, slot: usize) -> Option<IncidentKey> {
+        self.slots[slot].incident.as_deref().map(|incident| incident.key)
+    }
+
     pub(crate) fn find(&self, id: IncidentId) -> Option<&Incident> {
         self.by_id.get(&id).and_then(|&key| self.get(key))
     }

@@ -102,12 +102,15 @@ mod label;
 mod limits;
 mod mapping;
 mod model;
+mod paths;
 #[cfg(not(feature = "planted"))]
 mod planted;
 #[cfg(feature = "planted")]
 pub mod planted;
 mod policy;
+mod regraph;
 mod score;
+mod snapshot;
 mod stats;
 mod subject;
 mod symbol;
@@ -133,14 +136,16 @@ pub use mapping::{
     Action, Exporter, Mapped, Mapping, MappingError, MappingRule, MappingSpec, Tried,
     default_aliases, default_exporters, default_rules, workload_of_pod,
 };
+pub use paths::{NoPath, PathView, Stop};
 pub use policy::{
     Grouping, KindWeight, KindWeights, LabelRoles, Policy, PolicyError, PolicySpec, Ranking, Times,
 };
 pub use score::Score;
+pub use snapshot::{Snapshot, SnapshotError};
 pub use stats::Stats;
 pub use subject::Severity;
 pub use table::HashSeed;
 pub use time::{Span, Timestamp};
-pub use topology::{Topology, TopologyBuilder, TopologyReport};
+pub use topology::{EdgeKind, Topology, TopologyBuilder, TopologyReport};
 pub use trace::{Alternative, Comparison, Placement, Verdict, Weighed};
 pub use view::{CandidateView, Code, Degraded, Evidence, IncidentView, MemberView, WhyNot};

@@ -28,8 +28,6 @@ pub struct MappingSpec {
     pub exporters: Vec<Exporter>,
     /// Labels that go by several names: the name that rules use, and where to look, in order.
     pub aliases: Vec<(String, Vec<String>)>,
-    /// Ends of service names that do not tell two services apart.
-    pub suffixes: Vec<String>,
 }
 
 impl Default for MappingSpec {
@@ -39,7 +37,6 @@ impl Default for MappingSpec {
             rules: default_rules(),
             exporters: default_exporters(),
             aliases: default_aliases(),
-            suffixes: vec!["-service".to_owned(), "-svc".to_owned()],
         }
     }
 }

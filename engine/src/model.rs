@@ -1,8 +1,12 @@
 //! What all stages read and none changes: policy, graph and texts; and the entities they speak of.
 
-use crate::directory::Directory;
+use std::sync::Arc;
+
+use crate::entity::EntityName;
+use crate::incident::Incident;
 use crate::policy::Policy;
 use crate::score::{Score, exp, ln};
+use crate::snapshot::Snapshot;
 use crate::subject::Subject;
 use crate::symbol::{Symbol, Symbols};
 use crate::topology::{Node, Topology};
@@ -23,7 +27,14 @@ impl Entity {
         Self(name.index() | OUTSIDE)
     }
 
-    /// Its node, if it is in the graph.
+    /// The same, as a node if it is outside the graph and the graph has its name by now.
+    pub(crate) fn within(self, topology: &Topology, symbols: &Symbols) -> Self {
+        let name = self.symbol().map(|name| EntityName::parse(symbols.text(name)));
+        let found = name.and_then(|name| topology.look_up(&name).node);
+        found.map_or(self, Self::inside)
+    }
+
+    /// Its node, if it is in the graph, or was in an earlier one.
     pub(crate) const fn node(self) -> Option<Node> {
         if self.0 & OUTSIDE == 0 { Some(self.0) } else { None }
     }
@@ -61,20 +72,34 @@ pub(crate) struct Link {
 /// A fallback group stands for two entities.
 const FALLBACK_AUDIENCE: f64 = 2.0;
 
-/// What the engine reads and, but for the texts, never changes.
+/// What the engine reads and, but for the texts and a change of the graph, never changes.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) policy: Policy,
-    pub(crate) topology: Topology,
-    pub(crate) walks: Walks,
-    pub(crate) directory: Directory,
+    pub(crate) graph: Arc<Snapshot>,
+    /// The graph before, while the figures of some incident are still from it.
+    pub(crate) before: Option<Arc<Snapshot>>,
+    /// How often the graph has changed.
+    pub(crate) turn: u64,
     pub(crate) symbols: Symbols,
 }
 
 impl World {
     pub(crate) fn model(&self) -> Model<'_> {
-        let Self { policy, topology, walks, symbols, directory: _ } = self;
-        Model { policy, topology, walks, symbols }
+        self.model_on(&self.graph)
+    }
+
+    /// The model under which an incident's figures were computed.
+    pub(crate) fn model_of(&self, incident: &Incident) -> Model<'_> {
+        match &self.before {
+            Some(before) if incident.turn != self.turn => self.model_on(before),
+            _ => self.model(),
+        }
+    }
+
+    fn model_on<'a>(&'a self, graph: &'a Snapshot) -> Model<'a> {
+        let (topology, walks) = (&graph.topology, &graph.walks);
+        Model { policy: &self.policy, topology, walks, symbols: &self.symbols }
     }
 }
 
@@ -96,6 +121,11 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// Whether an entity is in the graph, and not only in one before.
+    pub(crate) fn in_graph(self, entity: Entity) -> bool {
+        entity.node().is_some_and(|node| self.topology.is_live(node))
+    }
+
     pub(crate) fn dependents(self, entity: Entity) -> &'a [Node] {
         entity.node().map_or(&[], |node| self.topology.dependents(node))
     }
@@ -107,13 +137,8 @@ impl<'a> Model<'a> {
     /// The hops from `from` down to `root`, within the reach of the ranking.
     pub(crate) fn hops(self, from: Entity, root: Entity) -> Option<u8> {
         let (from, root) = (from.node()?, root.node()?);
-        let entry = self.walks.reach(from).iter().find(|r| r.root == root)?;
-        match entry.relation {
-            Relation::Below(hops) if hops > 0 && hops <= self.policy.spec.ranking.hops_max => {
-                Some(hops)
-            }
-            _ => None,
-        }
+        let hops = self.walks.hops(from, root)?;
+        (hops > 0 && hops <= self.policy.spec.ranking.hops_max).then_some(hops)
     }
 
     /// All roots that could explain an observation, the entity itself first.

@@ -51,6 +51,8 @@ pub struct Stats {
     pub unmapped: u64,
     /// New alerts on an entity that is not in the graph.
     pub outside_topology: u64,
+    /// Changes of the graph.
+    pub topology_changes: u64,
 }
 
 impl Stats {
@@ -87,6 +89,7 @@ impl Stats {
             (&mut self.ambiguous, other.ambiguous),
             (&mut self.unmapped, other.unmapped),
             (&mut self.outside_topology, other.outside_topology),
+            (&mut self.topology_changes, other.topology_changes),
         ] {
             *sum += one;
         }

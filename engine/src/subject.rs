@@ -5,7 +5,8 @@ use crate::entity::{EntityKind, EntityName};
 use crate::kind::Kind;
 use crate::label::Labels;
 use crate::mapping::{Action, Mapped};
-use crate::model::{Entity, World};
+use crate::model::Entity;
+use crate::policy::Policy;
 use crate::symbol::{Symbol, Symbols};
 use crate::topology::{Node, Topology};
 
@@ -72,8 +73,12 @@ pub(crate) struct Subject {
 
 impl Subject {
     /// Reads a subject from an alert's labels. All its texts are held once.
-    pub(crate) fn of(labels: Labels<'_>, world: &mut World) -> Self {
-        let policy = &world.policy;
+    pub(crate) fn of(
+        labels: Labels<'_>,
+        policy: &Policy,
+        topology: &Topology,
+        symbols: &mut Symbols,
+    ) -> Self {
         let roles = &policy.spec.labels;
         let alertname = labels.get("alertname").unwrap_or_default();
         let metric = labels.get(&roles.metric);
@@ -83,12 +88,11 @@ impl Subject {
         // An edge alert that does not say which caller is a plain latency alert.
         let kind = if kind == Kind::Edge && caller.is_none() { Kind::Latency } else { kind };
         let named = mapped.as_ref().filter(|mapped| mapped.action.has_entity());
-        let symbols = &mut world.symbols;
         let (entity, found) = match named {
             Some(mapped) => {
-                let found = world.directory.find(&world.topology, &mapped.entity);
+                let found = topology.look_up(&mapped.entity);
                 match found.node {
-                    Some(node) => speaker(&world.topology, node, kind, found.found),
+                    Some(node) => speaker(topology, node, kind, found.found),
                     None => (Entity::outside(symbols.hold(&found.name.to_string())), found.found),
                 }
             }
@@ -99,14 +103,14 @@ impl Subject {
         };
         let caller = caller.filter(|_| kind == Kind::Edge).map(|name| {
             let scope = named.map(|mapped| mapped.entity.scope.clone()).unwrap_or_default();
-            let name = EntityName { kind: EntityKind::Service, scope, name: name.to_owned() };
-            match world.directory.find(&world.topology, &name).node {
+            let called = EntityName { kind: EntityKind::Service, scope, name: name.to_owned() };
+            match topology.look_up(&called).node {
                 Some(node) => Entity::inside(node),
-                None => Entity::outside(symbols.hold(&name.name)),
+                None => Entity::outside(symbols.hold(name)),
             }
         });
-        let fallback =
-            if entity.node().is_some() { None } else { fallback(labels, &roles.fallback) };
+        let in_graph = entity.node().is_some_and(|node| topology.is_live(node));
+        let fallback = if in_graph { None } else { fallback(labels, &roles.fallback) };
         Self {
             entity,
             caller,
@@ -118,6 +122,13 @@ impl Subject {
             mapped_by: mapped.map(|mapped| symbols.hold(mapped.rule)),
             found,
         }
+    }
+
+    /// The same, with the entities that are outside the graph and that it has by now. Their texts
+    /// are no longer named.
+    pub(crate) fn within(&self, topology: &Topology, symbols: &Symbols) -> Self {
+        let within = |entity: Entity| entity.within(topology, symbols);
+        Self { entity: within(self.entity), caller: self.caller.map(within), ..*self }
     }
 
     /// The texts it names.

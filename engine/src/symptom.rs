@@ -114,6 +114,19 @@ impl Symptom {
         }
     }
 
+    /// Gives entities other names, also those that it names as callers and callees.
+    pub(crate) fn rename(&mut self, to: impl Fn(Entity) -> Entity) {
+        self.entity = to(self.entity);
+        for list in [&mut self.callers, &mut self.callees] {
+            for (entity, strength) in std::mem::take(list) {
+                raise(list, to(entity), strength, |a, b| a < b);
+            }
+        }
+        for (_, caller) in &mut self.rules {
+            *caller = caller.map(&to);
+        }
+    }
+
     /// Takes in that calls from here to `callee` are slow.
     pub(crate) fn take_slow_callee(&mut self, callee: Entity, strength: Score) {
         raise(&mut self.callees, callee, strength, |a, b| a < b);
@@ -153,8 +166,10 @@ impl Symptom {
     /// A slow service is slow for all its callers: the worst edge, as far as the callers agree.
     fn edge_strength(&self, model: Model<'_>) -> Score {
         let known = model.dependents(self.entity);
-        let outside =
-            |caller: Entity| caller.node().is_none_or(|n| known.binary_search(&n).is_err());
+        // What a caller depends on is a shorter list than who depends on this entity.
+        let outside = |caller: Entity| {
+            self.entity.node().is_none_or(|node| !model.dependencies(caller).contains(&node))
+        };
         let extra = self.callers.iter().filter(|(caller, _)| outside(*caller)).count();
         let worst = self.callers.iter().map(|&(_, s)| s).max().unwrap_or_default();
         worst.times(agreement(self.callers.len(), known.len() + extra))

@@ -49,6 +49,10 @@ impl<K: Eq + Hash, V> Map<K, V> {
         self.inner.entry(key).or_insert_with(value)
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.inner.clear();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.inner.len()
     }

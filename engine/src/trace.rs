@@ -170,7 +170,7 @@ impl Trace {
             now,
             onset,
             entity: model.name(seen.subject.entity).to_owned(),
-            in_topology: seen.subject.entity.node().is_some(),
+            in_topology: model.in_graph(seen.subject.entity),
             mapped_by: seen.subject.mapped_by.map(|rule| model.symbols.text(rule).to_owned()),
             kind: seen.subject.kind,
             strength: seen.strength,

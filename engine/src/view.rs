@@ -9,6 +9,7 @@ use crate::incident::{Incident, Phase};
 use crate::kind::Kind;
 use crate::limits::Limit;
 use crate::model::{Entity, Model};
+use crate::paths::{PathView, paths};
 use crate::score::Score;
 use crate::subject::Severity;
 use crate::time::Timestamp;
@@ -182,6 +183,12 @@ impl<'a> IncidentView<'a> {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.incident.version
+    }
+
+    /// Version of the graph under which its evidence is weighed.
+    #[must_use]
+    pub fn topology_version(&self) -> u64 {
+        self.model.topology.version()
     }
 
     /// Where it is in its life.
@@ -399,6 +406,13 @@ impl<'a> IncidentView<'a> {
         if root == entity { Some(0) } else { self.model.hops(entity, root) }
     }
 
+    /// One shortest way from the candidate to each entity of [`Self::affected`], or why there is
+    /// none.
+    #[must_use]
+    pub fn paths(&self, count: usize) -> Vec<PathView<'a>> {
+        paths(self.model, self.incident, count)
+    }
+
     /// How many alerts belong to it, and how many of them fire.
     #[must_use]
     pub fn member_counts(&self) -> (usize, u32) {
@@ -472,7 +486,7 @@ impl<'a> IncidentView<'a> {
     pub fn degraded(&self) -> Degraded {
         let members = &self.incident.members;
         Degraded {
-            outside_topology: members.iter().any(|m| m.subject.entity.node().is_none()),
+            outside_topology: members.iter().any(|m| !self.model.in_graph(m.subject.entity)),
             unmapped: members.iter().any(|m| m.subject.mapped_by.is_none()),
             ambiguous: members.iter().any(|m| m.subject.found == Found::Ambiguous),
             blind: members.iter().filter(|m| m.subject.kind == Kind::Blind).count() as u32,

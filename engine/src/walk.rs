@@ -55,7 +55,7 @@ const AUDIENCE_MAX: usize = 4096;
 
 impl Walks {
     pub(crate) fn new(topology: &Topology, grouping: &Grouping, explain_hops: u8) -> Self {
-        let nodes = topology.len();
+        let nodes = topology.numbers();
         let mut walker = Walker::new(nodes);
         let mut reach = Flat { starts: vec![0], items: Vec::new() };
         let mut prior = Vec::with_capacity(nodes);
@@ -85,6 +85,15 @@ impl Walks {
     /// The roots that could explain an alert at `node`, itself first.
     pub(crate) fn reach(&self, node: Node) -> &[Reach] {
         self.reach.of(node)
+    }
+
+    /// The dependencies from `node` down to `root`, within the reach of the grouping.
+    pub(crate) fn hops(&self, node: Node, root: Node) -> Option<u8> {
+        // Nearest first, and what is reached upwards comes last.
+        match self.reach(node).iter().find(|r| r.root == root)?.relation {
+            Relation::Below(hops) => Some(hops),
+            _ => None,
+        }
     }
 
     /// The entities whose alerts `node` could explain in the ranking, with their distance.

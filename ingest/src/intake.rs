@@ -9,7 +9,6 @@ mod counters;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -27,16 +26,12 @@ use crate::neighbours::resync::Offered;
 use crate::source::http::Queue;
 use crate::wire::{Batch, BodyError, BodyFault, Decoder, Door, Options, Reason, Summary};
 
-/// Bodies from one tidying to the next; each takes a small part.
-const TIDY_EVERY: usize = 16;
-
 /// Where alerts are posted to.
 pub struct Intake {
     queue: Queue,
     clock: fn() -> Timestamp,
     counters: Arc<IntakeCounters>,
     book: Arc<Book>,
-    turn: AtomicUsize,
     api: Mutex<Decoder>,
     webhook: Mutex<Decoder>,
 }
@@ -53,8 +48,7 @@ impl Intake {
     ) -> Arc<Self> {
         let decoder = |door| Mutex::new(Decoder::at(door, options.clone()));
         let (api, webhook) = (decoder(Door::Api), decoder(Door::Webhook));
-        let turn = AtomicUsize::new(0);
-        Arc::new(Self { queue, clock, counters, book, turn, api, webhook })
+        Arc::new(Self { queue, clock, counters, book, api, webhook })
     }
 
     /// Adds `POST /api/v2/alerts` and `POST /webhook` to `router`.
@@ -90,7 +84,6 @@ impl Intake {
         })?;
         let received = Instant::now();
         let place = self.queue.place(body.len()).ok_or_else(|| self.overloaded())?;
-        self.tidy();
         let batch = self.decode(&body, door).map_err(|refusal| *refusal)?;
         let answer = verdict(&batch);
         if !batch.is_empty() {
@@ -149,16 +142,9 @@ impl Intake {
         });
         let Summary { truncated, .. } =
             summary.map_err(|error| Box::new(self.unreadable(&error)))?;
+        self.book.tidy(now);
         self.counters.received(firing, resolved, truncated);
         Ok(batch)
-    }
-
-    /// Now and then forgets some of the alerts that have long been over.
-    fn tidy(&self) {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        if turn.is_multiple_of(TIDY_EVERY) {
-            self.book.sweep(turn / TIDY_EVERY, (self.clock)());
-        }
     }
 
     fn unreadable(&self, error: &BodyError) -> Answer {

@@ -7,7 +7,8 @@
 //! replay gives the same bytes. Measured latencies travel beside it, in headers and metrics.
 
 use hypocenter_engine::{
-    CandidateView, Code, Engine, Episode, Evidence, IncidentView, Kind, Score, Timestamp, WhyNot,
+    CandidateView, Code, Engine, Episode, Evidence, IncidentView, Kind, NoPath, PathView, Score,
+    Timestamp, WhyNot,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,7 +21,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const MEMBERS_LISTED: usize = 50;
 /// Losing candidates that are told about.
 const WHY_NOT_LISTED: usize = 3;
-/// Affected entities that are named.
+/// Affected entities that are named, and whose paths are told.
 const AFFECTED_LISTED: usize = 100;
 /// Top-most entities that are named.
 const TOP_MOST_LISTED: usize = 8;
@@ -66,6 +67,8 @@ pub struct IncidentRecord<'a> {
     pub why_not: Vec<Lost<'a>>,
     /// What is affected.
     pub impact: Impact<'a>,
+    /// How the trouble came from the candidate to each entity of `impact.affected`, in that order.
+    pub paths: Vec<PathTo<'a>>,
     /// The alerts explained together.
     pub members: Members<'a>,
     /// How many events became this incident.
@@ -85,7 +88,7 @@ pub enum PhaseName {
     Open,
     /// The candidate has stood for a while: page on this.
     Settled,
-    /// No member fires any more. Final.
+    /// No member fires any more. Over, unless one of them fires anew soon.
     Resolved,
     /// It went into an older incident. Final.
     Merged,
@@ -174,6 +177,32 @@ pub struct Impact<'a> {
     pub top_most: Vec<&'a str>,
     /// How many of these there are; `top_most` names the first.
     pub top_most_count: usize,
+}
+
+/// How the trouble came from the candidate to one entity.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PathTo<'a> {
+    /// The entity.
+    pub entity: &'a str,
+    /// One shortest way: the candidate first, the entity last, each depending on the one before
+    /// it. Null when there is none.
+    pub path: Option<Vec<&'a str>>,
+    /// Entities on the way that do not alert in this incident.
+    pub silent: Vec<&'a str>,
+    /// Why there is no way; null when there is one.
+    pub no_path: Option<WithoutPath<'a>>,
+}
+
+/// Why no path leads from the candidate to an entity.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WithoutPath<'a> {
+    /// `OUTSIDE_TOPOLOGY`, `CANDIDATE_OUTSIDE_TOPOLOGY`, `CANDIDATE_DEPENDS_ON_IT`, `OTHER_ROOT`,
+    /// `OUT_OF_REACH`.
+    pub code: &'static str,
+    /// The root that explains both, for `OTHER_ROOT`.
+    pub root: Option<&'a str>,
+    /// The same for people.
+    pub text: String,
 }
 
 /// The alerts explained together.
@@ -328,6 +357,7 @@ impl<'a> IncidentRecord<'a> {
                 top_most,
                 top_most_count,
             },
+            paths: view.paths(AFFECTED_LISTED).iter().map(PathTo::new).collect(),
             members: members(view),
             dedup: Dedup { events, repeats, flaps },
             provenance: Provenance {
@@ -335,7 +365,7 @@ impl<'a> IncidentRecord<'a> {
                 partition: shard.partition,
                 first: first.0,
                 last: last.0,
-                topology: format!("{:016x}", engine.topology().version()),
+                topology: format!("{:016x}", view.topology_version()),
                 policy: format!("{:016x}", engine.policy().hash()),
                 rules: None,
                 engine: env!("CARGO_PKG_VERSION"),
@@ -482,6 +512,46 @@ fn explain(term: &Evidence<'_>) -> String {
         Code::Disagreement => format!("only {count} of its {of} direct dependents complain"),
         Code::Unexplained => format!("it does not explain {count} of the {of} that alert"),
         Code::Silent => "it has no alert of its own".to_owned(),
+    }
+}
+
+impl<'a> PathTo<'a> {
+    fn new(view: &PathView<'a>) -> Self {
+        let entity = view.entity;
+        match &view.stops {
+            Ok(stops) => Self {
+                entity,
+                path: Some(stops.iter().map(|stop| stop.entity).collect()),
+                silent: stops.iter().filter(|s| !s.alerting).map(|s| s.entity).collect(),
+                no_path: None,
+            },
+            Err(why) => Self {
+                entity,
+                path: None,
+                silent: Vec::new(),
+                no_path: Some(WithoutPath::new(*why)),
+            },
+        }
+    }
+}
+
+impl<'a> WithoutPath<'a> {
+    fn new(why: NoPath<'a>) -> Self {
+        let root = if let NoPath::OtherRoot(root) = why { Some(root) } else { None };
+        let text = match why {
+            NoPath::OutsideTopology => "it is not in the graph".to_owned(),
+            NoPath::CandidateOutsideTopology => "the candidate is not in the graph".to_owned(),
+            NoPath::CandidateDependsOnIt => {
+                "the candidate depends on it, and passes load and traffic down".to_owned()
+            }
+            NoPath::OtherRoot(root) => {
+                format!("{root} explains both, but is the less likely cause of them all")
+            }
+            NoPath::OutOfReach => {
+                "no root within reach explains both; other alerts link the two".to_owned()
+            }
+        };
+        Self { code: why.name(), root, text }
     }
 }
 

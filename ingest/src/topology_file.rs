@@ -2,9 +2,9 @@
 //!
 //! ```yaml
 //! version: 1                      # optional
-//! nodes: [frontend, {id: cart}]   # optional; entities without an edge must be named here
+//! nodes: [frontend, {id: cart, kind: service}]  # optional; those without an edge must be here
 //! edges:
-//!   - {from: frontend, to: cart}  # from depends on to
+//!   - {from: frontend, to: cart, kind: calls}   # from depends on to; the kind is optional
 //! ```
 //!
 //! The same in JSON. Names are compared as they are written, upper and lower case included. What
@@ -16,10 +16,11 @@ mod report;
 mod tests;
 mod yaml;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hypocenter_engine::{Topology, TopologyBuilder, TopologyReport};
+use hypocenter_engine::{EdgeKind, EntityKind, Topology, TopologyBuilder, TopologyReport};
 
 use crate::file_error::FileError;
 use crate::text_file;
@@ -53,8 +54,21 @@ pub enum Format {
 /// What both readers produce.
 #[derive(Debug, Default)]
 struct Parts<'t> {
-    nodes: Option<Vec<std::borrow::Cow<'t, str>>>,
-    edges: Option<Vec<(std::borrow::Cow<'t, str>, std::borrow::Cow<'t, str>)>>,
+    nodes: Option<Vec<NodePart<'t>>>,
+    edges: Option<Vec<EdgePart<'t>>>,
+}
+
+#[derive(Debug)]
+struct NodePart<'t> {
+    id: Cow<'t, str>,
+    kind: Option<EntityKind>,
+}
+
+#[derive(Debug)]
+struct EdgePart<'t> {
+    from: Cow<'t, str>,
+    to: Cow<'t, str>,
+    kind: EdgeKind,
 }
 
 impl TopologyFile {
@@ -86,11 +100,14 @@ impl TopologyFile {
             return Err(vec![Problem::new(None, "", EMPTY)]);
         }
         let mut builder = TopologyBuilder::new();
-        for name in parts.nodes.iter().flatten() {
-            builder.node(name);
+        for node in parts.nodes.iter().flatten() {
+            match node.kind {
+                Some(kind) => builder.typed_node(&node.id, kind),
+                None => builder.node(&node.id),
+            }
         }
-        for (from, to) in parts.edges.iter().flatten() {
-            builder.edge(from, to);
+        for edge in parts.edges.iter().flatten() {
+            builder.typed_edge(&edge.from, &edge.to, edge.kind);
         }
         let (topology, report) = builder.build();
         let lookalikes = lookalikes(&topology);

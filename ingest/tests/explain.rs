@@ -80,16 +80,39 @@ fn people_read_the_answer_first_and_one_alert_in_full() {
     let id = record["incident"].as_str().unwrap();
     let (code, out, _) = explain(&[id]);
     assert_eq!(code, 0);
-    let heads = ["ROOT CAUSE  ", "WHY NOT", "HOW THE CANDIDATE CAME ABOUT", "ALERTS, and how"];
+    let heads = [
+        "ROOT CAUSE  ",
+        "WHY NOT",
+        "HOW IT REACHES THE OTHERS",
+        "HOW THE CANDIDATE CAME ABOUT",
+        "ALERTS, and how",
+    ];
     let places: Vec<usize> = heads.iter().map(|head| out.find(head).unwrap()).collect();
     assert!(places.is_sorted(), "{out}");
     let alert = record["members"]["listed"][1]["fingerprint"].as_str().unwrap();
     let (code, out, _) = explain(&[id, "--alert", alert]);
     assert_eq!(code, 0);
-    for part in ["dedup", "mapping  rule service says", "join     ", "in the score"] {
+    for part in ["dedup", "mapping  rule service says", "join     ", "path    ", "in the score"] {
         assert!(out.contains(part), "{part}: {out}");
     }
     assert!(out.contains("streams/prom-a.jsonl.gz:"), "the place in the recording: {out}");
+}
+
+#[test]
+fn every_alert_has_its_path_from_the_candidate_or_the_reason_why_not() {
+    let (_, out, _) = explain(&[INCIDENT]);
+    assert!(
+        out.contains("\n  cart > checkout > frontend\n") || out.contains("\n  cart > frontend\n")
+    );
+    let without = "email: no path leads there; checkout explains both, but is the less likely";
+    assert!(out.contains(without), "{out}");
+    let (_, out, _) = explain(&[INCIDENT, "--format", "json"]);
+    let found: Value = serde_json::from_str(&out).unwrap();
+    for alert in found["alerts"].as_array().unwrap() {
+        let path = &alert["path"];
+        assert!(path["path"].is_array() != path["no_path"].is_object(), "{path}");
+        assert_eq!(path["entity"], alert["labels"]["service"]);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The incident record: its published schema, and that every record follows it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -55,6 +56,39 @@ fn evidence_sums_to_the_score_and_versions_count_up() {
         let score = record["root_cause"]["score"].as_f64().unwrap();
         assert!((sum - score).abs() < 1e-9, "{sum} is not {score}: {line}");
     }
+}
+
+/// One entry for each affected entity, in the same order; along dependencies where there are any.
+#[test]
+fn paths_lead_from_the_candidate_to_what_is_affected() {
+    let topology = fs::read_to_string(root().join("fixtures/recordings/topology.json")).unwrap();
+    let topology: serde_json::Value = serde_json::from_str(&topology).unwrap();
+    let edges: BTreeSet<(&str, &str)> = topology["edges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|edge| (edge["from"].as_str().unwrap(), edge["to"].as_str().unwrap()))
+        .collect();
+    let mut reasons = BTreeSet::new();
+    for line in common::replay(&common::stream("prom-a"), 0).lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let list = record["paths"].as_array().unwrap();
+        let entities: Vec<_> = list.iter().map(|path| path["entity"].clone()).collect();
+        assert_eq!(serde_json::Value::from(entities), record["impact"]["affected"], "{line}");
+        for path in list {
+            let Some(stops) = path["path"].as_array() else {
+                reasons.insert(path["no_path"]["code"].as_str().unwrap().to_owned());
+                continue;
+            };
+            assert!(path["no_path"].is_null());
+            assert_eq!(stops.first(), Some(&record["root_cause"]["entity"]));
+            assert_eq!(stops.last(), Some(&path["entity"]));
+            let names: Vec<&str> = stops.iter().map(|stop| stop.as_str().unwrap()).collect();
+            assert!(names.windows(2).all(|pair| edges.contains(&(pair[1], pair[0]))), "{names:?}");
+        }
+    }
+    let expected = ["CANDIDATE_DEPENDS_ON_IT", "OTHER_ROOT"];
+    assert_eq!(reasons, expected.map(str::to_owned).into());
 }
 
 #[test]

@@ -36,8 +36,8 @@ pub(super) enum Watches {
 pub(super) struct Rule {
     pub(super) name: &'static str,
     pub(super) watches: Watches,
-    severity: &'static str,
-    metric: &'static str,
+    pub(super) severity: &'static str,
+    pub(super) metric: &'static str,
     /// Values of `for` to draw from, in minutes.
     holds: &'static [f64],
     /// Where it is used.

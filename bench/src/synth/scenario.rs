@@ -8,7 +8,7 @@ use super::graph::Graph;
 use crate::score::data::{Origin, Storm, TrueIncident, TruthRow};
 
 /// When every scenario begins, in milliseconds since the Unix epoch: a Friday morning in 2027.
-const EPOCH_MS: i64 = 1_800_000_000_000;
+pub(super) const EPOCH_MS: i64 = 1_800_000_000_000;
 
 /// One alert rule on one entity: everything that does not change from firing to firing.
 #[derive(Clone, PartialEq, Debug)]

@@ -110,6 +110,10 @@ impl Engine {
                 "{id}: its deadline is armed"
             );
         }
+        let turn = self.world.turn;
+        let before = turn.wrapping_sub(1);
+        let is_stale = self.world.before.is_some() && incident.turn == before;
+        assert!(incident.turn == turn || is_stale, "{id} is on this graph or the one before");
         assert!(incident.version > 0, "{id} is published");
         assert!(incident.onset <= incident.newest, "{id}: onsets are a span");
         let members = incident.members.len();
@@ -134,7 +138,7 @@ impl Engine {
 
     /// The figures of each root are those that its incident's symptoms give.
     fn check_roots(&self, incident: &Incident) {
-        let (id, model) = (incident.id, self.world.model());
+        let (id, model) = (incident.id, self.world.model_of(incident));
         let roots = &incident.hypotheses;
         assert!((1..=HYPOTHESES_MAX).contains(&roots.len()), "{id}: roots");
         let best = roots.iter().map(|root| root.likelihood).max();

@@ -32,7 +32,7 @@ impl Engine {
             texts: self.world.symbols.len(),
             text_bytes: self.world.symbols.bytes(),
             roots_considered: self.incidents.roots_considered(),
-            walk_bytes: self.world.walks.bytes(),
+            walk_bytes: self.world.graph.walks.bytes(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! parts of one incident.
 
 use super::Engine;
-use crate::background::{Surroundings, Tenant, coincidence};
+use crate::background::{PartName, Surroundings, Tenant, coincidence};
 use crate::decision::Decisions;
 use crate::grouping::{Joint, fragment};
 use crate::hash::Fnv;
@@ -28,10 +28,14 @@ impl Engine {
         hash.finish()
     }
 
+    /// The part of the graph that an entity is in, and its size; `None` outside the graph.
+    fn part(&self, entity: Entity) -> Option<(PartName, u32)> {
+        self.topology().part(entity.node()?)
+    }
+
     /// Notes that something was heard of an entity's part of the graph.
     pub(super) fn watch(&mut self, tenant: Symbol, entity: Entity) {
-        if let Some(node) = entity.node() {
-            let (part, _) = self.world.topology.part(node);
+        if let Some((part, _)) = self.part(entity) {
             self.background.watch(self.tenant(tenant), part, self.now);
         }
     }
@@ -43,7 +47,7 @@ impl Engine {
         entity: Entity,
         onset: Timestamp,
     ) -> Option<Surroundings> {
-        let (part, size) = self.world.topology.part(entity.node()?);
+        let (part, size) = self.part(entity)?;
         let span = self.world.policy.spec.grouping.background_window;
         let at = (self.tenant(tenant), part);
         Some(self.background.surroundings(at, size, (onset, self.now), span))
@@ -51,8 +55,7 @@ impl Engine {
 
     /// Notes that an entity began to alert.
     pub(super) fn note_beginning(&mut self, tenant: Symbol, entity: Entity, onset: Timestamp) {
-        if let Some(node) = entity.node() {
-            let (part, _) = self.world.topology.part(node);
+        if let Some((part, _)) = self.part(entity) {
             self.background.note(self.tenant(tenant), part, onset, self.now);
         }
     }
@@ -69,13 +72,13 @@ impl Engine {
         let entity = seen.subject.entity;
         // Its own trouble says nothing of what it depends on.
         let Some(node) = entity.node().filter(|_| !seen.subject.kind.is_cause()) else { return };
-        let (part, size) = self.world.topology.part(node);
+        let Some((part, size)) = self.part(entity) else { return };
         let name = self.tenant(tenant);
         let span = self.world.policy.spec.grouping.coincidence_window;
         let began = self.background.began((name, part), onset, span) + 1;
-        for at in 0..self.world.topology.dependencies(node).len() {
-            let root = self.world.topology.dependencies(node)[at];
-            let dependents = self.world.topology.dependents(root).len();
+        for at in 0..self.topology().dependencies(node).len() {
+            let root = self.topology().dependencies(node)[at];
+            let dependents = self.topology().dependents(root).len();
             if dependents <= COINCIDENCE_MIN {
                 continue;
             }
@@ -182,6 +185,7 @@ impl Engine {
             .collect();
         let mut into = into;
         for key in fragments {
+            self.renew(key, out);
             let model = self.world.model();
             let (Some(a), Some(b)) = (self.incidents.get(into), self.incidents.get(key)) else {
                 continue;

@@ -146,6 +146,10 @@ impl Engine {
         event: &AlertEvent<'_>,
         decisions: &mut Decisions,
     ) {
+        let place = self.alerts.get(key).map(|alert| alert.place);
+        if let Some(Place::Member(incident, _)) = place {
+            self.renew(incident, decisions);
+        }
         let Some(alert) = self.alerts.get(key) else {
             return;
         };

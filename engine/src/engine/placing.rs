@@ -31,11 +31,11 @@ impl Engine {
             decisions.push(Decision::Shed { seq: self.seq, limit: Limit::Alerts });
             return;
         }
-        let labels = event.labels;
-        let subject = Subject::of(labels, &mut self.world);
+        let (world, labels) = (&mut self.world, event.labels);
+        let subject = Subject::of(labels, &world.policy, &world.graph.topology, &mut world.symbols);
         self.stats.unmapped += u64::from(subject.mapped_by.is_none());
         self.stats.ambiguous += u64::from(subject.found == Found::Ambiguous);
-        self.stats.outside_topology += u64::from(subject.entity.node().is_none());
+        self.stats.outside_topology += u64::from(!self.world.model().in_graph(subject.entity));
         let tenant =
             self.world.policy.spec.labels.tenant.as_deref().and_then(|name| labels.get(name));
         let tenant = planted!(TenantIgnored: None, tenant).unwrap_or_default();
@@ -73,6 +73,7 @@ impl Engine {
         decisions: &mut Decisions,
     ) {
         let (until, timeout) = self.end_of(event);
+        self.renew_subject(key);
         let Some(alert) = self.alerts.get(key) else {
             return;
         };
@@ -136,6 +137,8 @@ impl Engine {
         let onset = self.onset(alert.starts_at).minus(alert.held);
         let (tenant, episode, hash) = (alert.tenant, alert.episode(), alert.hash);
         let home = self.home(key, onset);
+        self.link(seen);
+        self.renew_considering(tenant, out);
         self.gather_coincidences(tenant, seen, onset, out);
         self.link(seen);
         self.around = self.surroundings(tenant, seen.subject.entity, onset);
@@ -186,6 +189,7 @@ impl Engine {
         if self.incidents.len() >= self.world.policy.spec.limits.incidents_max {
             return;
         }
+        self.renew_subject(key);
         let Some(alert) = self.alerts.get(key) else {
             return;
         };
@@ -242,6 +246,7 @@ impl Engine {
             seq: self.seq,
             refused,
             seed: self.seed,
+            turn: self.world.turn,
         }));
         self.stats.opened += 1;
         self.stats.refused += u64::from(refused.is_some());
@@ -281,6 +286,7 @@ impl Engine {
         onset: Timestamp,
         out: &mut Decisions,
     ) {
+        self.renew(into, out);
         let Some(alert) = self.alerts.get_mut(key) else {
             return;
         };
@@ -403,6 +409,8 @@ impl Engine {
         onset: Timestamp,
         out: &mut Decisions,
     ) -> IncidentKey {
+        self.renew(a, out);
+        self.renew(b, out);
         let model = self.world.model();
         let (Some(first), Some(second)) = (self.incidents.get(a), self.incidents.get(b)) else {
             return a;
@@ -424,6 +432,8 @@ impl Engine {
         b: IncidentKey,
         out: &mut Decisions,
     ) -> IncidentKey {
+        self.renew(a, out);
+        self.renew(b, out);
         let model = self.world.model();
         let (Some(first), Some(second)) = (self.incidents.get(a), self.incidents.get(b)) else {
             return a;

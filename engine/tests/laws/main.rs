@@ -21,5 +21,6 @@ mod ranking;
 mod registry;
 #[path = "../support/mod.rs"]
 mod support;
+mod swaps;
 mod time;
 mod world;

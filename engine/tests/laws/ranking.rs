@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hypocenter_engine::{
     Breach, CandidateView, Code, Decision, Decisions, Engine, HashSeed, IncidentId, IncidentView,
-    Policy, Score, Side,
+    NoPath, Policy, Score, Side,
 };
 
 use proptest::prelude::*;
@@ -170,6 +170,50 @@ pub(crate) fn e15_the_evidence_is_the_score() {
                     let sizes: Vec<i64> =
                         evidence.iter().map(|e| e.contribution.micros().abs()).collect();
                     assert!(sizes.is_sorted_by(|a, b| a >= b), "largest first");
+                }
+            });
+        },
+    );
+}
+
+#[test]
+pub(crate) fn e15_paths_are_shortest_chains_of_dependencies() {
+    law(
+        "E9, E15: a path from the candidate to each alerting entity, as short as any, or a reason",
+        prop_oneof![worlds(true), storms()],
+        |world: World| {
+            let (graph, policy) = (Graph::of(&world.edges_text("n")), world.policy());
+            let spec = policy.spec().grouping;
+            watch((policy, world.topology("n")), &world.events("n", ""), END, |step| {
+                for view in step.engine.incidents() {
+                    let root = view.root_cause().expect("one");
+                    let paths = view.paths(usize::MAX);
+                    let told: Vec<&str> = paths.iter().map(|p| p.entity).collect();
+                    let alerting: Vec<&str> = view.affected(usize::MAX).collect();
+                    assert_eq!(told, alerting, "each once, in the order of joining");
+                    for path in &paths {
+                        let reach = graph.reach(path.entity, spec.hops_max);
+                        let below = reach.get(root.entity).copied();
+                        let Ok(stops) = &path.stops else {
+                            let known = |name| graph.below.contains_key(name);
+                            match path.stops {
+                                Err(NoPath::OutsideTopology) => assert!(!known(path.entity)),
+                                Err(NoPath::CandidateOutsideTopology) => {
+                                    assert!(!known(root.entity));
+                                }
+                                // Beyond the nearest ones nothing is looked for.
+                                _ => assert!(below.is_none() || reach.len() > spec.reach_max),
+                            }
+                            continue;
+                        };
+                        let names: Vec<&str> = stops.iter().map(|stop| stop.entity).collect();
+                        assert_eq!((names[0], names[names.len() - 1]), (root.entity, path.entity));
+                        assert_eq!(below, Some(names.len() as u8 - 1), "the shortest: {names:?}");
+                        let depends = |pair: &[&str]| graph.below[pair[1]].contains(pair[0]);
+                        assert!(names.windows(2).all(depends), "{names:?}");
+                        let alerts = |name: &str| alerting.contains(&name);
+                        assert!(stops.iter().all(|stop| stop.alerting == alerts(stop.entity)));
+                    }
                 }
             });
         },

@@ -1,6 +1,6 @@
 //! All laws, so that they can be asked as one.
 
-use crate::{grouping, identity, limits, oracle, ranking, time};
+use crate::{grouping, identity, limits, oracle, ranking, swaps, time};
 
 macro_rules! laws {
     ($($module:ident::$law:ident,)*) => {
@@ -53,11 +53,18 @@ pub(crate) const LAWS: &[(&str, fn())] = laws![
     grouping::m4_names_are_names,
     grouping::m4_loops_and_doubled_edges_say_nothing,
     grouping::e10_a_frozen_incident_takes_nothing_whatever_comes,
+    swaps::e1_what_fires_stays_in_one_incident_when_the_graph_changes,
+    swaps::e5_changes_of_the_graph_at_the_same_places_give_the_same_text,
+    swaps::e7_it_does_not_matter_how_often_time_is_told_when_the_graph_changes,
+    swaps::e14_an_equal_graph_changes_nothing,
+    swaps::e14_a_graph_before_the_first_event_is_the_graph,
+    swaps::e14_what_is_taken_over_is_as_if_it_had_come_under_the_new_graph,
     ranking::e14_every_incident_has_one_candidate_that_can_explain_it,
     ranking::e14_a_version_is_a_material_change,
     ranking::e14_nothing_changes_without_a_version,
     ranking::e14_a_new_candidate_has_a_reason,
     ranking::e15_the_evidence_is_the_score,
+    ranking::e15_paths_are_shortest_chains_of_dependencies,
     ranking::e15_belief_is_shared_out,
     ranking::e15_why_not_says_where_it_lost,
     ranking::e15_a_worse_cause_stays_the_candidate,
@@ -73,12 +80,13 @@ pub(crate) const LAWS: &[(&str, fn())] = laws![
 ];
 
 /// The text of the laws.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     include_str!("identity.rs"),
     include_str!("time.rs"),
     include_str!("grouping.rs"),
     include_str!("ranking.rs"),
     include_str!("limits.rs"),
+    include_str!("swaps.rs"),
     include_str!("oracle/mod.rs"),
 ];
 

@@ -1,6 +1,6 @@
 //! The candidate and the limits: E14 to E17.
 
-use hypocenter_engine::Code;
+use hypocenter_engine::{Code, IncidentView, NoPath};
 
 use super::*;
 
@@ -81,6 +81,69 @@ fn e15_the_evidence_is_the_ranking() {
         "EXPLAINS Some(\"web\") 0.414821",
     ];
     assert_eq!(told, expected);
+}
+
+/// `db > (cart) > web`: the way from the candidate, with what is silent in brackets.
+fn ways(view: &IncidentView<'_>) -> Vec<String> {
+    let name = |s: &hypocenter_engine::Stop<'_>| match s.alerting {
+        true => s.entity.to_owned(),
+        false => format!("({})", s.entity),
+    };
+    let way = |path: hypocenter_engine::PathView<'_>| match path.stops {
+        Ok(stops) => stops.iter().map(name).collect::<Vec<_>>().join(" > "),
+        Err(NoPath::OtherRoot(root)) => format!("{}: OTHER_ROOT {root}", path.entity),
+        Err(why) => format!("{}: {}", path.entity, why.name()),
+    };
+    view.paths(100).into_iter().map(way).collect()
+}
+
+/// Of two ways that are equally short, the one through what alerts; silent ones are passed.
+#[test]
+fn e15_every_member_has_a_path_from_the_candidate() {
+    let player = play(
+        "web>cart web>shop cart>db shop>db far>quiet quiet>db",
+        "
+        0 fire DiskFull db value=9/1
+        1 fire LatencyHigh shop value=3/1
+        2 fire LatencyHigh web value=3/1
+        3 fire LatencyHigh far value=3/1
+        ",
+        |_| {},
+    );
+    let view = player.engine.incidents().next().expect("one");
+    let expected = ["db", "db > shop", "db > shop > web", "db > (quiet) > far"];
+    assert_eq!(ways(&view), expected);
+    assert_eq!(view.paths(2).len(), 2);
+}
+
+/// What another root explains, what the candidate depends on, and what no graph knows.
+#[test]
+fn e15_a_member_without_a_path_has_a_reason() {
+    for (edges, story, expected) in [
+        (
+            "x>a y>b a>db b>db",
+            "0 fire ErrorsHigh a value=9/1
+             1 fire ErrorsHigh b value=1.1/1",
+            ["a", "b: OTHER_ROOT db"].as_slice(),
+        ),
+        (
+            "x>a a>b",
+            "0 fire LatencyHigh a value=9/1
+             1 fire TrafficLow b below=1/1.1",
+            &["a", "b: CANDIDATE_DEPENDS_ON_IT"],
+        ),
+        (
+            "a>b",
+            "0 fire DiskFull x value=9/1 team=t
+             1 fire LatencyHigh y team=t",
+            &["x", "y: OUTSIDE_TOPOLOGY"],
+        ),
+    ] {
+        let player = play(edges, story, |spec| spec.labels.fallback = vec!["team".to_owned()]);
+        let views: Vec<_> = player.engine.incidents().collect();
+        assert_eq!(views.len(), 1, "{}", player.text());
+        assert_eq!(ways(&views[0]), expected);
+    }
 }
 
 /// The calls of all its callers fail, and nothing else explains them.

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use hypocenter_engine::{
     AlertEvent, Breach, Decision, Decisions, Engine, Episode, Fingerprint, HashSeed, IncidentId,
-    IncidentView, LabelLimits, Labels, Policy, PolicySpec, Progress, Score, Seq, Span, Status,
-    Timestamp, Topology, TopologyBuilder,
+    IncidentView, LabelLimits, Labels, Policy, PolicySpec, Progress, Score, Seq, Snapshot, Span,
+    Status, Timestamp, Topology, TopologyBuilder,
 };
 
 /// An event that owns its texts. Times are in milliseconds.
@@ -58,6 +59,11 @@ impl Event {
 
 /// A graph from `a>b b>c d`: `a` depends on `b`, and `d` on nothing.
 pub(crate) fn graph(text: &str) -> Topology {
+    graph_builder(text).build().0
+}
+
+/// The same, not yet built.
+pub(crate) fn graph_builder(text: &str) -> TopologyBuilder {
     let mut builder = TopologyBuilder::new();
     for word in text.split_whitespace() {
         match word.split_once('>') {
@@ -65,7 +71,7 @@ pub(crate) fn graph(text: &str) -> Topology {
             None => builder.node(word),
         }
     }
-    builder.build().0
+    builder
 }
 
 /// The default policy, but for what `change` does.
@@ -131,6 +137,18 @@ impl Player {
                 break;
             }
         }
+    }
+
+    /// Changes over to another graph, written as for [`graph`].
+    pub(crate) fn swap(&mut self, text: &str, at: i64) {
+        self.advance(at);
+        let (topology, _) = graph_builder(text).build_after(self.engine.topology());
+        let next = Arc::new(Snapshot::new(topology, self.engine.policy()));
+        self.decisions.clear();
+        let done = self.engine.set_topology(next, Timestamp::from_millis(at), &mut self.decisions);
+        assert_eq!(done, Ok(()), "a graph of tests fits");
+        self.engine.check();
+        self.note();
     }
 
     /// Applies an event, without advancing before.

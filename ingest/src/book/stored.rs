@@ -9,7 +9,7 @@ use crate::wire::Details;
 /// What an alert takes besides its texts, in bytes, about.
 const STORED_BYTES: usize = 320;
 
-/// One alert.
+/// One alert. Clones share its texts.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// Its identity, without replica labels.
@@ -28,6 +28,10 @@ pub struct Stored {
     pub updated_at: Timestamp,
     /// Nobody said when it is over.
     timeout: bool,
+    /// Its size, about.
+    bytes: u32,
+    /// A hash of annotations and address.
+    pub(super) details: u64,
 }
 
 /// Names and values in two allocations.
@@ -66,16 +70,6 @@ impl Pairs {
         self.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
     }
 
-    fn is(&self, pairs: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>) -> bool {
-        let mut ours = self.iter();
-        for (name, value) in pairs {
-            if ours.next() != Some((name.as_ref(), value.as_ref())) {
-                return false;
-            }
-        }
-        ours.next().is_none()
-    }
-
     fn bytes(&self) -> usize {
         self.text.len() + 8 * self.ends.len()
     }
@@ -88,49 +82,43 @@ impl Stored {
     pub(super) fn new<'a>(
         fingerprint: Fingerprint,
         labels: impl Iterator<Item = (&'a str, &'a str)>,
-        details: &Details<'_>,
+        (details, hash): (&Details<'_>, u64),
         (starts_at, ends_at, timeout): Lifetime,
         now: Timestamp,
     ) -> Self {
-        Self {
+        let mut stored = Self {
             fingerprint,
             labels: Arc::new(Pairs::new(labels)),
-            annotations: Arc::new(Pairs::new(details.annotations())),
-            generator_url: details.generator_url.unwrap_or_default().into(),
+            annotations: Arc::default(),
+            generator_url: Arc::default(),
             starts_at,
             ends_at,
             updated_at: now,
             timeout,
-        }
+            bytes: 0,
+            details: hash,
+        };
+        stored.take(details, hash);
+        stored
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        STORED_BYTES + self.labels.bytes() + self.annotations.bytes() + self.generator_url.len()
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes as usize
     }
 
-    /// Takes over what is shown; texts that are as before are left alone.
-    pub(super) fn take<'a>(
-        &mut self,
-        labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-        details: &Details<'_>,
-        now: Timestamp,
-    ) {
-        // Fingerprints of different labels may be equal if somebody wants them to.
-        if !self.labels.is(labels.clone()) {
-            self.labels = Arc::new(Pairs::new(labels));
-        }
-        if !self.annotations.is(details.annotations()) {
-            self.annotations = Arc::new(Pairs::new(details.annotations()));
-        }
-        let url = details.generator_url.unwrap_or_default();
-        if *self.generator_url != *url {
-            self.generator_url = url.into();
-        }
-        self.updated_at = now;
+    /// Takes over annotations and address, whose hash is given.
+    pub(super) fn take(&mut self, details: &Details<'_>, hash: u64) {
+        self.annotations = Arc::new(Pairs::new(details.annotations()));
+        self.generator_url = details.generator_url.unwrap_or_default().into();
+        self.details = hash;
+        let texts = self.labels.bytes() + self.annotations.bytes() + self.generator_url.len();
+        // A body is far smaller than 4 GiB.
+        self.bytes = (STORED_BYTES + texts) as u32;
     }
 
     /// Merges what is newly said of its lifetime, as Alertmanager does.
     pub(super) fn merge(&mut self, (starts_at, ends_at, timeout): Lifetime, now: Timestamp) {
+        self.updated_at = now;
         let inside = |at: Timestamp| at > self.starts_at && at < self.ends_at;
         let (old_end, old_timeout) = (self.ends_at, self.timeout);
         if !inside(starts_at) && !inside(ends_at) {

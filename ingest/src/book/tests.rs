@@ -86,8 +86,8 @@ fn memory_is_bounded_and_given_back() {
     }
     let (bytes, left_out) = book.size();
     assert!(bytes <= 5_000 && left_out > 80, "{bytes} {left_out}");
-    for turn in 0..PARTS {
-        book.sweep(turn, ms(300 + 15 * 60 + 1));
+    for turn in 0..PARTS as i64 {
+        book.tidy(ms(300 + 15 * 60 + 1 + turn));
     }
     assert_eq!(book.size().0, 0);
 }

@@ -32,7 +32,6 @@ pub(super) fn read(s: &mut Section<'_, '_>, spec: &mut MappingSpec) {
     };
     readable &= list(s, "exporters", &mut spec.exporters, &mut places, read);
     s.section("aliases", |s| aliases(s, &mut spec.aliases));
-    s.texts("suffixes", &mut spec.suffixes);
     if !readable || places.is_empty() {
         return;
     }

@@ -80,6 +80,9 @@ pub struct AlertChain {
     pub labels: BTreeMap<String, String>,
     /// What became of its events, in order; repeats in a row are one step.
     pub steps: Vec<Step>,
+    /// How the trouble came from the candidate to its entity, as in the record; null beyond the
+    /// entities that the record tells of.
+    pub path: Option<Value>,
     /// What it adds to the candidate's score: the terms that speak of its entity.
     pub evidence: Vec<Value>,
 }
@@ -148,7 +151,7 @@ pub struct Weighed {
     pub ratio: f64,
     /// What distance in time takes from it, as a factor.
     pub nearness: f64,
-    /// `joins`, `second`, `unlikely`, `too_late`, `refused`.
+    /// `joins`, `second`, `unlikely`, `too_late`, `refused`, `goes_back`.
     pub verdict: &'static str,
     /// The limit, when it was refused.
     pub limit: Option<&'static str>,
@@ -340,10 +343,12 @@ impl AlertChain {
             None => is_shown && term["code"] == "OWN_ALERT",
         };
         let terms = record["evidence"].as_array();
+        let mut paths = record["paths"].as_array().into_iter().flatten();
         Self {
             fingerprint: fingerprint.to_string(),
             labels: story.labels.iter().cloned().collect(),
             steps: story.steps.clone(),
+            path: paths.find(|path| path["entity"] == entity).cloned(),
             evidence: terms.into_iter().flatten().filter(speaks).cloned().collect(),
         }
     }

@@ -14,11 +14,14 @@ const LABELS_TOLD: usize = 40;
 const WEIGHED_TOLD: usize = 8;
 /// Incidents told of that stayed apart.
 const APART_TOLD: usize = 10;
+/// Paths told of.
+const PATHS_TOLD: usize = 30;
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.head(f)?;
         ranking(f, &self.record)?;
+        paths(f, &self.record)?;
         self.history(f)?;
         self.apart(f)?;
         writeln!(f, "\nALERTS, and how each came in")?;
@@ -70,9 +73,10 @@ impl Explanation {
                     (_, true, Some(cause)) => cause,
                     _ => moment.phase,
                 };
+                let plural = if moment.members == 1 { "" } else { "s" };
                 writeln!(
                     f,
-                    "  {}  v{:<4} {:<24} score {:5.2}  confidence {:.2}  {} alerts  {why}",
+                    "  {}  v{:<4} {:<24} score {:5.2}  confidence {:.2}  {} alert{plural}  {why}",
                     moment.at,
                     moment.version,
                     Plain(&moment.root),
@@ -139,6 +143,48 @@ fn ranking(f: &mut fmt::Formatter<'_>, record: &Value) -> fmt::Result {
     Ok(())
 }
 
+fn paths(f: &mut fmt::Formatter<'_>, record: &Value) -> fmt::Result {
+    let all = list(record, "/paths");
+    let others = || all.iter().filter(|path| path["entity"] != record["root_cause"]["entity"]);
+    if others().next().is_none() {
+        return Ok(());
+    }
+    writeln!(f, "\nHOW IT REACHES THE OTHERS, through (silent) entities too")?;
+    let is_known = |path: &&Value| path["path"].is_array();
+    let known = others().filter(is_known);
+    for path in known.chain(others().filter(|path| !is_known(path))).take(PATHS_TOLD) {
+        writeln!(f, "  {}", Way(path))?;
+    }
+    // The record tells of the first entities alone.
+    let affected = number(record, "/impact/entities") as usize;
+    let more = (affected + others().count()).saturating_sub(all.len() + PATHS_TOLD);
+    if more > 0 { writeln!(f, "  and {more} more") } else { Ok(()) }
+}
+
+/// The path to one entity, or why there is none.
+struct Way<'v>(&'v Value);
+
+impl fmt::Display for Way<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(path) = self;
+        if path["path"].is_null() {
+            let why = of(path, "/no_path/text");
+            return write!(f, "{}: no path leads there; {why}", of(path, "/entity"));
+        }
+        let silent = list(path, "/silent");
+        for (at, stop) in list(path, "/path").iter().enumerate() {
+            let arrow = if at == 0 { "" } else { " > " };
+            let name = Plain(stop.as_str().unwrap_or_default());
+            if silent.contains(stop) {
+                write!(f, "{arrow}({name})")?;
+            } else {
+                write!(f, "{arrow}{name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 fn provenance(f: &mut fmt::Formatter<'_>, record: &Value) -> fmt::Result {
     let of = |name: &str| of(record, &format!("/provenance/{name}")).to_string();
     let (first, last) = (&record["provenance"]["first"], &record["provenance"]["last"]);
@@ -180,6 +226,9 @@ impl AlertChain {
         }
         for step in &self.steps {
             step.long(f)?;
+        }
+        if let Some(path) = &self.path {
+            writeln!(f, "  path    {}", Way(path))?;
         }
         writeln!(f, "  in the score")?;
         for term in &self.evidence {
@@ -265,7 +314,12 @@ fn verdict(step: &Step, weighed: &Weighing) -> String {
     };
     if step.what == "joined" {
         let joined = weighed.alternatives.iter().find(|one| one.verdict == "joins");
+        let back = weighed.alternatives.iter().any(|one| one.verdict == "goes_back");
         return match joined {
+            None if back => format!(
+                "went back to {}, where it was before: nothing explains it better",
+                step.incident.as_deref().unwrap_or_default()
+            ),
             Some(one) => format!(
                 "joined {}: {}, ratio {:.2} (needed {needed:.2})",
                 one.incident,

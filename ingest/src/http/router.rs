@@ -32,6 +32,7 @@ where
 struct Route {
     method: Method,
     path: &'static str,
+    pattern: Pattern,
     handler: Box<dyn Handler>,
 }
 
@@ -71,7 +72,8 @@ impl Router {
         path: &'static str,
         handler: impl Handler + 'static,
     ) -> Self {
-        self.routes.push(Route { method, path, handler: Box::new(handler) });
+        let (pattern, handler) = (Pattern::of(path), Box::new(handler));
+        self.routes.push(Route { method, path, pattern, handler });
         self
     }
 
@@ -94,7 +96,7 @@ impl Router {
         let sought = if *method == Method::HEAD { &Method::GET } else { method };
         let mut allowed: Vec<&Route> = Vec::new();
         for route in &self.routes {
-            let Some(parameter) = matches(route.path, path) else { continue };
+            let Some(parameter) = route.pattern.matches(path) else { continue };
             if route.method == sought {
                 return Routed::To(&*route.handler, route.path, parameter);
             }
@@ -107,16 +109,30 @@ impl Router {
     }
 }
 
-/// What stands for the `{}` of a pattern in a path that matches it; nothing when it has none.
-fn matches(pattern: &str, path: &str) -> Option<String> {
-    match pattern.split_once("{}") {
-        None => (pattern == path).then(String::new),
-        Some((head, tail)) => {
-            let segment = path.strip_prefix(head)?.strip_suffix(tail)?;
-            if segment.is_empty() || segment.contains('/') {
-                return None;
+/// A path that may have one segment to be filled in.
+#[derive(Clone, Copy)]
+enum Pattern {
+    Exact(&'static str),
+    /// What stands before and after the segment.
+    Around(&'static str, &'static str),
+}
+
+impl Pattern {
+    fn of(path: &'static str) -> Self {
+        path.split_once("{}").map_or(Self::Exact(path), |(head, tail)| Self::Around(head, tail))
+    }
+
+    /// What stands for the `{}` in a path that matches; nothing when there is none.
+    fn matches(self, path: &str) -> Option<String> {
+        match self {
+            Self::Exact(exact) => (exact == path).then(String::new),
+            Self::Around(head, tail) => {
+                let segment = path.strip_prefix(head)?.strip_suffix(tail)?;
+                if segment.is_empty() || segment.contains('/') {
+                    return None;
+                }
+                Some(percent_decode_str(segment).decode_utf8_lossy().into_owned())
             }
-            Some(percent_decode_str(segment).decode_utf8_lossy().into_owned())
         }
     }
 }
@@ -142,8 +158,8 @@ mod tests {
 
     #[test]
     fn a_parameter_is_one_segment_wherever_it_stands() {
-        let one = |path| matches("/i/{}", path);
-        let below = |path| matches("/i/{}/feedback", path);
+        let one = |path| Pattern::of("/i/{}").matches(path);
+        let below = |path| Pattern::of("/i/{}/feedback").matches(path);
         assert_eq!(one("/i/inc-1").as_deref(), Some("inc-1"));
         assert_eq!(below("/i/inc-1/feedback").as_deref(), Some("inc-1"));
         assert_eq!(below("/i/a%2fb/feedback").as_deref(), Some("a/b"), "decoded afterwards");
@@ -153,6 +169,6 @@ mod tests {
         for path in ["/i/feedback", "/i//feedback", "/i/a/b/feedback", "/i/a", "/i/a/feedback/"] {
             assert_eq!(below(path), None, "{path}");
         }
-        assert_eq!(matches("/i", "/i").as_deref(), Some(""));
+        assert_eq!(Pattern::of("/i").matches("/i").as_deref(), Some(""));
     }
 }

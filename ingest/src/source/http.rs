@@ -19,6 +19,12 @@ use crate::wire::Batch;
 pub const INPUT: &str = "http";
 /// Longest wait in one poll.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Wake-ups of the engine's thread are this far apart when they have been so often for
+/// [`WAKE_SLACK`]. Waking a thread costs many times what a small body does, so past 2,000 a second
+/// bodies wait for each other; below, each one is decided at once.
+const WAKE_SPACING: Duration = Duration::from_micros(500);
+/// How much earlier than spaced out wake-ups may come.
+const WAKE_SLACK: Duration = Duration::from_millis(20);
 
 /// Bounds of the queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +135,12 @@ impl Queue {
         Some(Place { queue: self.clone(), bytes: Some(bytes) })
     }
 
+    /// Whether nothing waits, and something may still come.
+    fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.waiting.is_empty() && !state.is_closed
+    }
+
     /// Takes nothing in any more.
     pub fn close(&self) {
         self.state().is_closed = true;
@@ -195,6 +207,28 @@ pub struct HttpSource {
     taken: VecDeque<Waiting>,
     position: u64,
     assigned: bool,
+    pace: Pace,
+}
+
+/// Spaces out what happens too often.
+#[derive(Debug)]
+struct Pace {
+    /// When the next one were to come if all came evenly.
+    next: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { next: now.checked_sub(WAKE_SLACK).unwrap_or(now) }
+    }
+
+    /// One is about to happen: how long it is to be put off, [`WAKE_SPACING`] at most if that is
+    /// kept each time.
+    fn put_off(&mut self, now: Instant) -> Duration {
+        let earliest = now.checked_sub(WAKE_SLACK).unwrap_or(now);
+        self.next = self.next.max(earliest) + WAKE_SPACING;
+        self.next.saturating_duration_since(now)
+    }
 }
 
 impl HttpSource {
@@ -202,12 +236,18 @@ impl HttpSource {
     #[must_use]
     pub fn new(queue: Queue) -> Self {
         let shard = Shard { input: INPUT.to_owned(), partition: 0 };
-        Self { shard, queue, taken: VecDeque::new(), position: 0, assigned: false }
+        let pace = Pace::new(Instant::now());
+        Self { shard, queue, taken: VecDeque::new(), position: 0, assigned: false, pace }
     }
 
     /// Waits for bodies; whether there are any. `None` when none will come any more.
     fn wait(&mut self, timeout: Duration) -> Option<bool> {
-        let until = Instant::now() + timeout.min(PAUSE_MAX);
+        let began = Instant::now();
+        let until = began + timeout.min(PAUSE_MAX);
+        let put_off = if self.queue.is_idle() { self.pace.put_off(began) } else { Duration::ZERO };
+        if !put_off.is_zero() {
+            std::thread::sleep(put_off.min(timeout));
+        }
         let mut state = self.queue.state();
         loop {
             if !state.waiting.is_empty() {
@@ -328,6 +368,25 @@ mod tests {
         assert_eq!(count, 2);
         assert!(!put(&queue, 1), "closed");
         assert_eq!(positions(&mut source).0, Polled::End);
+    }
+
+    #[test]
+    fn wake_ups_are_put_off_only_once_there_are_too_many() {
+        let begun = Instant::now();
+        let put_offs = |every: Duration| {
+            let (mut pace, mut now) = (Pace::new(begun), begun);
+            let mut longest = Duration::ZERO;
+            for _ in 0..1_000 {
+                let put_off = pace.put_off(now);
+                longest = longest.max(put_off);
+                now += put_off + every;
+            }
+            (longest, (now - begun) / 1_000)
+        };
+        assert_eq!(put_offs(WAKE_SPACING).0, Duration::ZERO);
+        let (longest, mean) = put_offs(Duration::from_micros(50));
+        assert!(longest <= WAKE_SPACING, "{longest:?}");
+        assert!(mean.abs_diff(WAKE_SPACING) < Duration::from_micros(25), "{mean:?}");
     }
 
     #[test]

@@ -8,7 +8,9 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
-use super::Parts;
+use hypocenter_engine::{EdgeKind, EntityKind};
+
+use super::{EdgePart, NodePart, Parts};
 use crate::yaml::{At, Problem};
 
 #[derive(Deserialize)]
@@ -28,6 +30,8 @@ struct Edge<'t> {
     from: Cow<'t, str>,
     #[serde(borrow)]
     to: Cow<'t, str>,
+    #[serde(default, deserialize_with = "kind_of_edge")]
+    kind: EdgeKind,
 }
 
 #[derive(Deserialize)]
@@ -35,10 +39,30 @@ struct Edge<'t> {
 struct NodeFields<'t> {
     #[serde(borrow)]
     id: Cow<'t, str>,
+    #[serde(default, deserialize_with = "kind_of_entity")]
+    kind: Option<EntityKind>,
+}
+
+fn kind_of_edge<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EdgeKind, D::Error> {
+    let name = Cow::<'de, str>::deserialize(deserializer)?;
+    let known = || EdgeKind::ALL.map(EdgeKind::name).join(", ");
+    EdgeKind::named(&name).ok_or_else(|| unknown_kind(&name, &known()))
+}
+
+fn kind_of_entity<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<EntityKind>, D::Error> {
+    let name = Cow::<'de, str>::deserialize(deserializer)?;
+    let known = || EntityKind::ALL.map(EntityKind::name).join(", ");
+    EntityKind::named(&name).map(Some).ok_or_else(|| unknown_kind(&name, &known()))
+}
+
+fn unknown_kind<E: de::Error>(name: &str, known: &str) -> E {
+    E::custom(format!("unknown kind {name:?}, there is {known}"))
 }
 
 /// `"a"`, or `{"id": "a"}`.
-struct Node<'t>(Cow<'t, str>);
+struct Node<'t>(NodePart<'t>);
 
 /// A struct that is written as an object. (Derived code alone takes an array of values as well.)
 struct Object<T>(T);
@@ -91,16 +115,16 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Node(Cow::Borrowed(text)))
+        Ok(Node(NodePart { id: Cow::Borrowed(text), kind: None }))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Node(Cow::Owned(text.to_owned())))
+        Ok(Node(NodePart { id: Cow::Owned(text.to_owned()), kind: None }))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         let fields = NodeFields::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Node(fields.id))
+        Ok(Node(NodePart { id: fields.id, kind: fields.kind }))
     }
 }
 
@@ -111,8 +135,10 @@ pub(super) fn read(text: &str) -> Result<Parts<'_>, Problem> {
         return Err(Problem::new(None, "version", what));
     }
     let nodes = file.nodes.map(|list| list.into_iter().map(|node| node.0).collect());
-    let edges =
-        file.edges.map(|list| list.into_iter().map(|Object(edge)| (edge.from, edge.to)).collect());
+    let edges = file.edges.map(|list| {
+        let edges = list.into_iter().map(|Object(edge)| edge);
+        edges.map(|Edge { from, to, kind }| EdgePart { from, to, kind }).collect()
+    });
     Ok(Parts { nodes, edges })
 }
 

@@ -31,6 +31,11 @@ impl fmt::Display for TopologyFile {
                 "declared more than once, counted once",
                 String::clone,
             ),
+            finding(
+                &report.several_kinds,
+                "declared with several kinds, the first is kept",
+                String::clone,
+            ),
             finding(&report.undeclared, "used by an edge but not in nodes, added", String::clone),
             finding(&report.duplicate_edges, "given more than once, counted once", edge),
             finding(&report.self_loops, "depends on itself, edge dropped", String::clone),

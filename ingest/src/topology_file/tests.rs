@@ -32,6 +32,29 @@ fn one_graph_in_every_form_is_one_topology() {
 }
 
 #[test]
+fn kinds_may_be_given() {
+    let json = r#"{"nodes": [{"id": "db", "kind": "database"}, "a", "pod/shop/a-0"],
+        "edges": [{"from": "a", "to": "db", "kind": "stores_in"},
+                  {"from": "a", "to": "pod/shop/a-0", "kind": "runs_on"}]}"#;
+    let yaml = "nodes: [{id: db, kind: database}]\nedges:\n  - {from: a, to: db, kind: stores_in}\n  \
+                - {from: a, to: pod/shop/a-0, kind: runs_on}\n";
+    for text in [json, yaml] {
+        let topology = read(text).topology;
+        assert_eq!(topology.version(), read(json).topology.version());
+        assert_eq!(topology.kind_of("db"), Some(EntityKind::Database));
+        assert_eq!(topology.kind_of("pod/shop/a-0"), Some(EntityKind::Pod));
+        let kinds: Vec<EdgeKind> = topology.all_edges().map(|(.., kind)| kind).collect();
+        assert_eq!(kinds, [EdgeKind::StoresIn, EdgeKind::RunsOn]);
+    }
+    let wrong = "nodes: [{id: db, kind: base}]\nedges: [{from: a, to: b, kind: call}]\n";
+    let text = refused(wrong);
+    assert!(text.contains("nodes[0].kind: is base, must be one of service, "), "{text}");
+    assert!(text.contains("edges[0].kind: is call, must be one of calls, "), "{text}");
+    let text = refused(r#"{"edges": [{"from": "a", "to": "b", "kind": "call"}]}"#);
+    assert!(text.contains("unknown kind \"call\", there is calls, "), "{text}");
+}
+
+#[test]
 fn names_are_taken_as_they_are() {
     let file = read(r#"{"nodes": ["Cart", "cart", "cart ", "数据库", "a\u0062"], "edges": []}"#);
     let names: Vec<_> = file.topology.names().collect();
@@ -76,10 +99,10 @@ const MISTAKES: &[(&str, &str)] = &[
     (r#"{"edges": [["a", "b"]]}"#, "an edge such as {\"from\": \"a\", \"to\": \"b\"}"),
     (
         "{\"edges\": [\n{\"source\": \"a\", \"target\": \"b\"}]}",
-        "2:9: unknown field `source`, expected `from` or `to`",
+        "2:9: unknown field `source`, expected one of `from`, `to`, `kind`",
     ),
     (r#"{"nodes": [1]}"#, "a node such as \"a\" or {\"id\": \"a\"}"),
-    (r#"{"nodes": [{"id": "a", "kind": "pod"}]}"#, "unknown field `kind`, expected `id`"),
+    (r#"{"nodes": [{"id": "a", "sort": "pod"}]}"#, "unknown field `sort`, expected `id` or `kind`"),
     (r#"{"edges": []} x"#, "trailing characters"),
     (r#"{"edges": [], "edges": []}"#, "duplicate field `edges`"),
     (r#"{"version": 2, "edges": []}"#, "version: is 2; this release reads version 1"),
@@ -92,7 +115,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ("edges:\n  - {form: a, to: b}\n", "did you mean \"from\"?"),
     ("edges: {a: b}\n", "1:8: edges: is a section of keys and values, must be a list"),
     ("nodes: [[a]]\n", "1:9: nodes[0]: is a list, must be a name, or {id: name}"),
-    ("nodes:\n  - id: a\n    kind: pod\n", "3:5: nodes[0].kind: is not a known key; there are id"),
+    (
+        "nodes:\n  - id: a\n    sort: pod\n",
+        "3:5: nodes[0].sort: is not a known key; there are id, kind",
+    ),
     ("a: &a [x]\nedges: *a\n", "is an alias"),
     ("plain text", "1:1: is plain text, must be a section"),
 ];

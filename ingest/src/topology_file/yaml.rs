@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::Parts;
+use hypocenter_engine::{EdgeKind, EntityKind};
+
+use super::{EdgePart, NodePart, Parts};
 use crate::yaml::reader::Reader;
 use crate::yaml::section::text_of;
 use crate::yaml::{Node, Problem, Value};
@@ -18,7 +20,7 @@ pub(super) fn read(text: &str) -> Result<Parts<'static>, Vec<Problem>> {
         s.whole("version", 1..=1, &mut version);
         let mut nodes = Vec::new();
         let found = s.list("nodes", |reader, item, path| {
-            nodes.extend(node(reader, item, path).map(Cow::Owned));
+            nodes.extend(node(reader, item, path));
         });
         parts.nodes = found.map(|_| nodes);
         let mut edges = Vec::new();
@@ -31,33 +33,34 @@ pub(super) fn read(text: &str) -> Result<Parts<'static>, Vec<Problem>> {
     if problems.is_empty() { Ok(parts) } else { Err(problems) }
 }
 
-fn node(reader: &Reader, item: &Node, path: &str) -> Option<String> {
+fn node(reader: &Reader, item: &Node, path: &str) -> Option<NodePart<'static>> {
     match &item.value {
         Value::Map(_) => {
             let mut id = String::new();
+            let mut kind: Option<EntityKind> = None;
             reader.section(item, path, |s| {
                 s.text("id", &mut id);
+                s.choice("kind", &EntityKind::ALL.map(|kind| (kind.name(), Some(kind))), &mut kind);
                 if id.is_empty() && !s.has_problem("id") {
                     s.problem("id", "is missing; it names the entity");
                 }
             });
-            Some(id)
+            Some(NodePart { id: Cow::Owned(id), kind })
         }
-        _ => name(reader, item, path, "a name, or {id: name}"),
+        _ => {
+            let id = Cow::Owned(name(reader, item, path, "a name, or {id: name}")?);
+            Some(NodePart { id, kind: None })
+        }
     }
 }
 
-fn edge(
-    reader: &Reader,
-    item: &Node,
-    path: &str,
-) -> Option<(Cow<'static, str>, Cow<'static, str>)> {
+fn edge(reader: &Reader, item: &Node, path: &str) -> Option<EdgePart<'static>> {
     if !matches!(item.value, Value::Map(_)) {
         let what = format!("is {}, must be an edge such as {{from: a, to: b}}", item.shown());
         reader.problem(Some(item.at), path, what);
         return None;
     }
-    let (mut from, mut to) = (String::new(), String::new());
+    let (mut from, mut to, mut kind) = (String::new(), String::new(), EdgeKind::default());
     reader.section(item, path, |s| {
         for (key, end) in [("from", &mut from), ("to", &mut to)] {
             s.text(key, end);
@@ -65,8 +68,9 @@ fn edge(
                 s.problem(key, "is missing; an edge is {from: a, to: b}, where a depends on b");
             }
         }
+        s.choice("kind", &EdgeKind::ALL.map(|kind| (kind.name(), kind)), &mut kind);
     });
-    Some((Cow::Owned(from), Cow::Owned(to)))
+    Some(EdgePart { from: Cow::Owned(from), to: Cow::Owned(to), kind })
 }
 
 fn name(reader: &Reader, item: &Node, path: &str, allowed: &str) -> Option<String> {

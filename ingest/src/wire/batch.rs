@@ -30,10 +30,15 @@ struct Event {
 }
 
 impl Batch {
-    /// An empty one with room for the texts of a body of this size.
+    /// An empty one with room for what a body of this size usually has.
     #[must_use]
     pub fn for_body(bytes: usize) -> Self {
-        Self { text: String::with_capacity(bytes / 2), ..Self::default() }
+        Self {
+            text: String::with_capacity(bytes / 2),
+            pairs: Vec::with_capacity(bytes / 64),
+            events: Vec::with_capacity(bytes / 512),
+            rejected: Vec::new(),
+        }
     }
 
     /// Adds an alert.

@@ -1,0 +1,1 @@
+"""What the checks beside real Prometheus servers and Alertmanagers share."""
