@@ -13,7 +13,7 @@ pub use builder::{TopologyBuilder, TopologyReport};
 pub use kinds::EdgeKind;
 use parts::{Adjacency, Parts};
 
-use crate::directory::{Directory, Lookup};
+use crate::directory::{Directory, Found, Lookup};
 use crate::entity::{EntityKind, EntityName};
 
 /// Number of an entity, in one graph and those that come after it.
@@ -138,6 +138,14 @@ impl Topology {
     /// Numbers in use, those of entities that are gone included.
     pub(crate) fn numbers(&self) -> usize {
         self.names.len()
+    }
+
+    /// The entity that an alert with this name would be about, by its full name, and how it is
+    /// found. A name that is not in the graph is the entity's own.
+    #[must_use]
+    pub fn resolve(&self, name: &EntityName) -> (String, Found) {
+        let Lookup { node, name, found } = self.look_up(name);
+        (node.map_or_else(|| name.to_string(), |node| self.name(node).to_owned()), found)
     }
 
     /// Finds an entity by what an alert calls it.
