@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::ARCHIVE;
 use crate::commands::engine::{self, EngineArgs};
 use crate::commands::score::{self, ScoreArgs};
+use crate::commands::state::{self, StateArgs};
 use crate::commands::synth::{self, SynthArgs};
 use crate::commands::tune::{self, TuneArgs};
 use crate::score::data::{Data, Split};
@@ -50,6 +51,8 @@ enum Command {
     /// Draw synthetic faults, run Hypocenter over them and print its figures beside what is
     /// required of them.
     Synth(SynthArgs),
+    /// Save and restore the state of an engine with many alerts, and print how fast that is.
+    State(StateArgs),
     /// Measure what an event costs in this process: time, memory and allocations, by live alerts,
     /// size of the graph and what comes.
     Engine(EngineArgs),
@@ -69,6 +72,7 @@ pub fn run() -> Result<()> {
             table::details(&data, &given)?
         }
         Command::Synth(args) => synth::synth(&args)?,
+        Command::State(args) => state::state(&args)?,
         Command::Engine(args) => engine::engine(&args)?,
     };
     let mut stdout = std::io::stdout().lock();

@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod score;
+pub mod state;
 pub mod synth;
 pub mod tune;
 

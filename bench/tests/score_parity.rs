@@ -17,6 +17,10 @@ use hypocenter_bench::score::predictions::Predictions;
 use hypocenter_bench::score::ranking::{Figures, Hit};
 use hypocenter_bench::score::{grouping, ranking};
 
+mod common;
+
+use common::scratch;
+
 /// Sums are taken in another order than in the reference.
 const ROUNDING: f64 = 1e-9;
 
@@ -70,16 +74,6 @@ static PARITY: LazyLock<Parity> = LazyLock::new(|| {
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/eval").join(name)
-}
-
-/// A new empty folder for one test.
-fn scratch(name: &str) -> PathBuf {
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if dir.exists() {
-        fs::remove_dir_all(&dir).unwrap();
-    }
-    fs::create_dir_all(&dir).unwrap();
-    dir
 }
 
 /// Predictions as they come from a file of this name.

@@ -16,6 +16,10 @@ use hypocenter_bench::synth::{Draw, Kind, Options, report, scenarios, write};
 use hypocenter_engine::Policy;
 use serde_json::Value;
 
+mod common;
+
+use common::scratch;
+
 /// Small enough for every test run.
 fn small() -> Options {
     Options { services: 1_000, hub: Some(400), seeds: 1..=1, count: Some(6) }
@@ -23,16 +27,6 @@ fn small() -> Options {
 
 fn draws(kind: Kind) -> Vec<Draw> {
     scenarios(kind, &small())
-}
-
-/// A new empty folder for one test.
-fn scratch(name: &str) -> PathBuf {
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if dir.exists() {
-        fs::remove_dir_all(&dir).unwrap();
-    }
-    fs::create_dir_all(&dir).unwrap();
-    dir
 }
 
 fn written(draws: &[Draw], dir: &Path) -> Vec<Storm> {

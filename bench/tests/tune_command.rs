@@ -7,15 +7,9 @@ use std::process::{Command, Output};
 
 use hypocenter::config::Config;
 
-/// A new empty folder for one test.
-fn scratch(name: &str) -> PathBuf {
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if dir.exists() {
-        fs::remove_dir_all(&dir).unwrap();
-    }
-    fs::create_dir_all(&dir).unwrap();
-    dir
-}
+mod common;
+
+use common::scratch;
 
 fn tune(args: &[&str]) -> (bool, String, String) {
     let command =

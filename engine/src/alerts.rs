@@ -4,25 +4,27 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use ahash::RandomState;
+use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::decision::{Episode, Suppressor};
 use crate::incident::IncidentKey;
 use crate::label::Fingerprint;
 use crate::score::Score;
+use crate::state::{Frames, Reader, Section, StateError, verify_free};
 use crate::subject::Subject;
 use crate::symbol::Symbol;
 use crate::table::{HashSeed, Map};
 use crate::time::{Span, Timestamp};
 
 /// Place of an alert in the table; stale once the alert is forgotten.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct AlertKey {
     slot: u32,
     generation: u32,
 }
 
 /// Whether an alert fires.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) enum State {
     /// It fires until told otherwise, or until this time.
     Firing { until: Timestamp, timeout: bool },
@@ -31,7 +33,7 @@ pub(crate) enum State {
 }
 
 /// Where an alert's current or latest episode was put.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) enum Place {
     /// In an incident, as this member.
     Member(IncidentKey, u32),
@@ -40,7 +42,7 @@ pub(crate) enum Place {
 }
 
 /// One alert.
-#[derive(Debug)]
+#[derive(Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Alert {
     pub(crate) hash: u64,
     pub(crate) fingerprint: Fingerprint,
@@ -121,7 +123,7 @@ pub(crate) struct Alerts {
     live: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, BorshDeserialize, BorshSerialize)]
 struct Slot {
     generation: u32,
     alert: Option<Alert>,
@@ -250,5 +252,52 @@ impl Alerts {
 
     pub(crate) fn len(&self) -> u32 {
         self.live
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// Whether a key, which may be stale, names a slot that there is.
+    pub(crate) fn has_slot(&self, key: AlertKey) -> bool {
+        (key.slot as usize) < self.slots.len()
+    }
+
+    pub(crate) fn save<E>(&self, out: &mut Frames<'_, E>) -> Result<(), E> {
+        self.slots.iter().try_for_each(|slot| out.item(Section::Alerts, slot))?;
+        let queues = (&self.free, &self.resolved, self.next_resolved_nr);
+        out.item(Section::AlertQueues, &queues)
+    }
+
+    pub(crate) fn restore(
+        frames: &mut Reader<'_>,
+        seed: HashSeed,
+        slots: u32,
+    ) -> Result<Self, StateError> {
+        let mut alerts = Self::new(seed);
+        // An alert has more bytes than that.
+        let room = (frames.left() / 64).min(slots as usize);
+        alerts.slots.reserve(room);
+        alerts.index.reserve(room);
+        frames.each(Section::Alerts, |slot: Slot| {
+            let at = alerts.slots.len() as u32;
+            let hash = slot.alert.as_ref().map(|alert| alert.hash);
+            alerts.slots.push(slot);
+            alerts.live += u32::from(hash.is_some());
+            match hash.and_then(|hash| alerts.index.insert(hash, at)) {
+                None => Ok(()),
+                Some(_) => Err("an alert stands once"),
+            }
+        })?;
+        (alerts.free, alerts.resolved, alerts.next_resolved_nr) =
+            frames.one(Section::AlertQueues)?;
+        let inconsistent = |what| StateError::Inconsistent { what };
+        let is_free = |at: usize| alerts.slots[at].alert.is_none();
+        verify_free(&alerts.free, alerts.slots.len(), is_free).map_err(inconsistent)?;
+        if alerts.resolved.iter().any(|&(key, _)| !alerts.has_slot(key)) {
+            return Err(inconsistent("what may be evicted is in the table"));
+        }
+        Ok(alerts)
     }
 }

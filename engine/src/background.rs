@@ -6,9 +6,12 @@
 use std::collections::VecDeque;
 use std::hash::Hash;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::limits::{BEGINNINGS_MAX, DEPENDENTS_MAX, HABITS_MAX, PARTS_MAX};
 use crate::model::Entity;
 use crate::score::{Score, ln, ln_factorial};
+use crate::state::{Frames, Reader, Section, StateError};
 use crate::table::{HashSeed, Map};
 use crate::time::{Span, Timestamp};
 use crate::topology::Node;
@@ -28,7 +31,7 @@ pub(crate) struct Background {
 }
 
 /// A connected part of the graph, as one tenant sees it.
-#[derive(Debug)]
+#[derive(Debug, BorshDeserialize, BorshSerialize)]
 struct Part {
     /// Since when it has been watched.
     since: Timestamp,
@@ -37,7 +40,7 @@ struct Part {
 }
 
 /// How often an alert was alone in its incident, and how often it was not.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, BorshDeserialize, BorshSerialize)]
 struct Habit {
     alone: u32,
     together: u32,
@@ -156,6 +159,28 @@ impl Background {
         Score::from_f64(ln(together / (together + weight * f64::from(habit.alone))))
     }
 
+    /// Whether all that is remembered is about the first `nodes` nodes.
+    pub(crate) fn is_within(&self, nodes: usize) -> bool {
+        let is = |node: Node| (node as usize) < nodes;
+        self.roots.each().all(|((_, root), list)| {
+            is(root) && list.iter().all(|(entity, _)| entity.node().is_some_and(is))
+        })
+    }
+
+    pub(crate) fn save<E>(&self, out: &mut Frames<'_, E>) -> Result<(), E> {
+        self.parts.each().try_for_each(|item| out.item(Section::Parts, &item))?;
+        self.roots.each().try_for_each(|item| out.item(Section::Roots, &item))?;
+        self.habits.each().try_for_each(|item| out.item(Section::Habits, &item))
+    }
+
+    pub(crate) fn restore(frames: &mut Reader<'_>, seed: HashSeed) -> Result<Self, StateError> {
+        let Self { mut parts, mut roots, mut habits } = Self::new(seed);
+        frames.each(Section::Parts, |(key, part)| parts.push(key, part))?;
+        frames.each(Section::Roots, |(key, list)| roots.push(key, list))?;
+        frames.each(Section::Habits, |(key, habit)| habits.push(key, habit))?;
+        Ok(Self { parts, roots, habits })
+    }
+
     fn part(&mut self, tenant: Tenant, part: PartName, now: Timestamp) -> &mut Part {
         let new = || Part { since: now, beginnings: VecDeque::new() };
         self.parts.entry_or((tenant, part), new)
@@ -196,6 +221,21 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
 
     fn get(&self, key: &K) -> Option<&V> {
         self.map.get(key)
+    }
+
+    /// All of them, what has been known longest first.
+    fn each(&self) -> impl Iterator<Item = (K, &V)> {
+        self.order.iter().filter_map(|&key| Some((key, self.map.get(&key)?)))
+    }
+
+    /// Adds what is known for a shorter time than all others.
+    fn push(&mut self, key: K, value: V) -> Result<(), &'static str> {
+        self.order.push_back(key);
+        match self.map.insert(key, value) {
+            None if self.order.len() <= self.max => Ok(()),
+            None => Err("what is usual is bounded"),
+            Some(_) => Err("what is usual stands once"),
+        }
     }
 
     fn entry_or(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::event::Seq;
 use crate::label::Fingerprint;
 use crate::limits::Limit;
@@ -9,7 +11,7 @@ use crate::time::Timestamp;
 
 /// Public name of an incident, derived from its tenant, first alert and shard: a replay gives the
 /// same. In order of names, incidents are in the order in which their first alerts began.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshDeserialize, BorshSerialize)]
 pub struct IncidentId(u128);
 
 impl IncidentId {
@@ -50,7 +52,9 @@ impl fmt::Debug for IncidentId {
 }
 
 /// One firing of one alert: its identity and when this firing began, as first announced.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, BorshDeserialize, BorshSerialize,
+)]
 pub struct Episode {
     /// The alert.
     pub fingerprint: Fingerprint,
@@ -59,7 +63,7 @@ pub struct Episode {
 }
 
 /// Why an alert is kept out of all incidents.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub enum Suppressor {
     /// It began to fire too often lately.
     Flapping,
@@ -178,7 +182,7 @@ pub enum Decision {
 }
 
 /// Why a candidate changed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub enum RerankCause {
     /// Another alert joined.
     NewAlert,

@@ -1,12 +1,26 @@
 //! Finds an entity of the graph by what an alert calls it: by its exact name, by another spelling,
 //! or by the workload that a pod belongs to. What could be two entities is none of them.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::entity::{EntityKind, EntityName};
 use crate::mapping::workload_of_pod;
 use crate::topology::{Node, Topology};
 
 /// How the entity of an alert was found.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    BorshDeserialize,
+    BorshSerialize,
+)]
 pub enum Found {
     /// It has exactly this name, or less is known of where it is.
     Exact,

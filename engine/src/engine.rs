@@ -4,6 +4,7 @@
 mod check;
 mod footprint;
 mod gathering;
+pub(crate) mod holders;
 mod known;
 mod passing;
 mod placing;
@@ -45,22 +46,22 @@ use crate::view::IncidentView;
 /// decisions are read before the next call.
 #[derive(Debug)]
 pub struct Engine {
-    world: World,
-    seed: HashSeed,
-    shard: Box<str>,
-    alerts: Alerts,
-    incidents: Incidents,
-    background: Background,
-    timers: Timers,
-    now: Timestamp,
-    seq: Seq,
-    stats: Stats,
+    pub(crate) world: World,
+    pub(crate) seed: HashSeed,
+    pub(crate) shard: Box<str>,
+    pub(crate) alerts: Alerts,
+    pub(crate) incidents: Incidents,
+    pub(crate) background: Background,
+    pub(crate) timers: Timers,
+    pub(crate) now: Timestamp,
+    pub(crate) seq: Seq,
+    pub(crate) stats: Stats,
     /// Incidents that changed in this step, in that order.
     changed: Vec<IncidentKey>,
     /// Slots of incidents that are taken over to the graph in force.
-    renewed_slots: usize,
+    pub(crate) renewed_slots: usize,
     /// Incidents that ended, in that order: they can be read for a while.
-    ended: VecDeque<IncidentKey>,
+    pub(crate) ended: VecDeque<IncidentKey>,
     // Memory that is used again from event to event.
     links: Vec<Link>,
     /// What is usual around the alert that is being placed.

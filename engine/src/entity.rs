@@ -2,12 +2,26 @@
 
 use std::fmt;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// What sort of thing an entity is.
 ///
 /// The full name of a typed entity begins with its kind, as in `pod/shop/orders-0`: kind, then the
 /// cluster and the namespace as far as they are known, then the name. A name that begins otherwise
 /// is a service's.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    BorshDeserialize,
+    BorshSerialize,
+)]
 pub enum EntityKind {
     /// What others call: the logical service.
     #[default]

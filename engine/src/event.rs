@@ -1,10 +1,24 @@
 //! What comes in: one observation of an alert, valid by construction.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::label::Labels;
 use crate::time::{Span, Timestamp};
 
 /// Position of an event in its input: a Kafka offset, a line number. Strictly increasing.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    BorshDeserialize,
+    BorshSerialize,
+)]
 pub struct Seq(pub u64);
 
 /// One raw observation, "this alert is firing" or "it is resolved", as received.

@@ -3,12 +3,14 @@
 //! Each root carries two figures from the same alerts: the likelihood by which alerts are grouped,
 //! and the score by which the candidate is chosen.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::limits::HYPOTHESES_MAX;
 use crate::model::{Entity, Link, Model};
 use crate::score::Score;
 
 /// One possible root.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Hypothesis {
     pub(crate) entity: Entity,
     /// Its price, `ln(1/Z)`.
@@ -24,7 +26,7 @@ pub(crate) struct Hypothesis {
 }
 
 /// What the symptoms above a root come to, kept up to date by differences.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Sums {
     /// The symptoms it would explain.
     pub(crate) explained: Score,
@@ -37,11 +39,13 @@ pub(crate) struct Sums {
 }
 
 /// At most [`HYPOTHESES_MAX`] roots.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Hypotheses {
     /// Entities of `list`, side by side: a look-up reads these few cache lines alone.
+    #[borsh(skip)]
     entities: Vec<Entity>,
     list: Vec<Hypothesis>,
+    #[borsh(skip)]
     best: Score,
 }
 
@@ -116,7 +120,17 @@ impl Hypotheses {
             self.entities.remove(at);
             dropped.push(self.list.remove(at).entity);
         }
+        self.note_best();
+    }
+
+    fn note_best(&mut self) {
         self.best = self.list.iter().map(|h| h.likelihood).max().unwrap_or_default();
+    }
+
+    /// Finds anew what is not in a snapshot.
+    pub(crate) fn index(&mut self) {
+        self.entities = self.list.iter().map(|h| h.entity).collect();
+        self.note_best();
     }
 
     /// The best two candidates. Equal scores: more dependencies of its own first (more that can

@@ -1,5 +1,7 @@
 //! One incident: its members, what they are symptoms of, and where it is in its life.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::alerts::AlertKey;
 use crate::decision::{Episode, IncidentId, RerankCause};
 use crate::event::Seq;
@@ -15,7 +17,7 @@ use crate::table::{HashSeed, Map};
 use crate::time::{Span, Timestamp};
 
 /// Place of an incident in the table; stale once it is over.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct IncidentKey {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
@@ -28,7 +30,7 @@ pub(crate) struct IncidentKey {
 /// open, settled --quiet_for without a firing member--> resolved --a member fires anew--> open
 /// open, settled --an older incident explains it--> merged
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub enum Phase {
     /// The candidate may still change soon.
     Open,
@@ -61,7 +63,7 @@ impl Phase {
 }
 
 /// One alert of an incident. It stays when the alert is forgotten, and holds the texts it needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Member {
     pub(crate) alert: AlertKey,
     /// Its latest episode in this incident.
@@ -71,7 +73,7 @@ pub(crate) struct Member {
 }
 
 /// One incident.
-#[derive(Debug)]
+#[derive(Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Incident {
     pub(crate) key: IncidentKey,
     pub(crate) id: IncidentId,
@@ -88,6 +90,8 @@ pub(crate) struct Incident {
     pub(crate) newest: Timestamp,
     pub(crate) members: Vec<Member>,
     pub(crate) symptoms: Vec<Symptom>,
+    /// Where each entity stands in `symptoms`.
+    #[borsh(skip)]
     pub(crate) by_entity: Map<Entity, u32>,
     pub(crate) hypotheses: Hypotheses,
     pub(crate) candidate: Option<Entity>,
@@ -248,6 +252,23 @@ impl Incident {
         self.symptoms[at].firing -= 1;
         let last = self.quiet_since.max(now);
         self.quiet_since = planted!(QuietSinceFirst: self.quiet_since, last);
+    }
+
+    /// Finds anew what is not in a snapshot.
+    pub(crate) fn index(&mut self, seed: HashSeed) -> Result<(), &'static str> {
+        self.by_entity = Map::new(seed);
+        for (at, symptom) in self.symptoms.iter().enumerate() {
+            if self.by_entity.insert(symptom.entity, at as u32).is_some() {
+                return Err("an entity has one symptom");
+            }
+        }
+        self.hypotheses.index();
+        Ok(())
+    }
+
+    /// The candidate and the next best.
+    pub(crate) fn named(&self) -> impl Iterator<Item = Entity> {
+        self.candidate.into_iter().chain(self.runner_up)
     }
 
     /// Confidence and the like need the score of an entity.

@@ -4,6 +4,8 @@ use crate::decision::IncidentId;
 use crate::incident::{Incident, IncidentKey};
 use crate::limits::LIVE_PER_ENTITY_MAX;
 use crate::model::Entity;
+use crate::planted::planted;
+use crate::state::{Frames, Reader, Section, StateError, verify_free};
 use crate::symbol::Symbol;
 use crate::table::{HashSeed, Map};
 
@@ -179,6 +181,71 @@ impl Incidents {
 
     pub(crate) fn len(&self) -> u32 {
         self.live
+    }
+
+    /// Whether a key, which may be stale, names a slot that there is.
+    pub(crate) fn has_slot(&self, key: IncidentKey) -> bool {
+        (key.slot as usize) < self.slots.len()
+    }
+
+    pub(crate) fn save<E>(&self, out: &mut Frames<'_, E>) -> Result<(), E> {
+        let slots = self.slots.iter().map(|slot| (slot.generation, &slot.incident));
+        slots.into_iter().try_for_each(|slot| out.item(Section::Incidents, &slot))?;
+        out.item(Section::IncidentQueues, &(&self.free, self.next_order))?;
+        // Each list once, where the first incident on it stands: the map has no order of its own.
+        for incident in self.iter() {
+            for root in incident.hypotheses.iter().map(|root| root.entity) {
+                let keys = self.considering(incident.tenant, root);
+                if keys.first() == Some(&incident.key) {
+                    out.item(Section::Considering, &(incident.tenant, root, keys))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn restore(frames: &mut Reader<'_>, seed: HashSeed) -> Result<Self, StateError> {
+        let inconsistent = |what| StateError::Inconsistent { what };
+        let mut incidents = Self::new(seed);
+        frames.each(Section::Incidents, |(generation, mut incident)| {
+            if let Some(incident) = &mut incident {
+                let incident: &mut Incident = incident;
+                let slot = incidents.slots.len() as u32;
+                if incident.key != (IncidentKey { slot, generation }) {
+                    return Err("an incident stands in its slot");
+                }
+                incident.index(seed)?;
+                if incidents.by_id.insert(incident.id, incident.key).is_some() {
+                    return Err("an incident stands once");
+                }
+                incidents.live += 1;
+            }
+            incidents.slots.push(Slot { generation, incident: incident.map(Box::new) });
+            Ok(())
+        })?;
+        (incidents.free, incidents.next_order) = frames.one(Section::IncidentQueues)?;
+        let is_free = |at: usize| incidents.slots[at].incident.is_none();
+        verify_free(&incidents.free, incidents.slots.len(), is_free).map_err(inconsistent)?;
+        frames.each(Section::Considering, |(tenant, root, keys): (_, _, Vec<IncidentKey>)| {
+            if keys.is_empty()
+                || keys.len() > LIVE_PER_ENTITY_MAX
+                || !keys.iter().all(|&key| incidents.may_consider(tenant, root, key))
+            {
+                return Err("a root leads to those who consider it");
+            }
+            let newest_last =
+                planted!(RestoredOrderLost: keys.iter().rev().copied().collect(), keys);
+            newest_last.into_iter().for_each(|key| incidents.consider(tenant, root, key));
+            Ok(())
+        })?;
+        Ok(incidents)
+    }
+
+    fn may_consider(&self, tenant: Symbol, root: Entity, key: IncidentKey) -> bool {
+        let incident = if self.has_slot(key) { self.get(key) } else { None };
+        incident.is_some_and(|i| {
+            i.tenant == tenant && !i.phase.is_final() && i.hypotheses.get(root).is_some()
+        })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Incident> {

@@ -2,9 +2,13 @@
 
 use std::fmt;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// What sort of trouble an alert reports. It decides how far the alert accuses its own entity
 /// and how far it asks the entity's dependencies for an explanation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, BorshDeserialize, BorshSerialize,
+)]
 pub enum Kind {
     /// A resource is used up: a cause in itself.
     Saturation,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::hash::Fnv;
 
 /// A label set in canonical form: sorted by name bytes, names unique, no empty name, no empty value.
@@ -162,7 +164,7 @@ impl<'a> Labels<'a> {
 }
 
 /// Alertmanager's fingerprint: FNV-1a 64 over the sorted label pairs. Shown as 16 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshDeserialize, BorshSerialize)]
 pub struct Fingerprint(pub u64);
 
 impl fmt::Display for Fingerprint {

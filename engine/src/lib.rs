@@ -111,6 +111,7 @@ mod policy;
 mod regraph;
 mod score;
 mod snapshot;
+mod state;
 mod stats;
 mod subject;
 mod symbol;
@@ -142,6 +143,7 @@ pub use policy::{
 };
 pub use score::Score;
 pub use snapshot::{Snapshot, SnapshotError};
+pub use state::{STATE_VERSION, StateError, StateHeader};
 pub use stats::Stats;
 pub use subject::Severity;
 pub use table::HashSeed;

@@ -1,5 +1,7 @@
 //! Every maximum of the engine, and what memory they bound.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// Maxima of the engine's tables. Past one of them something is shed: counted, and said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -20,7 +22,7 @@ impl Default for Limits {
 }
 
 /// Which maximum stood in the way.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub enum Limit {
     /// [`Limits::alerts_max`].
     Alerts,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::entity::EntityName;
 use crate::incident::Incident;
 use crate::policy::Policy;
@@ -13,7 +15,7 @@ use crate::topology::{Node, Topology};
 use crate::walk::{Relation, Walks};
 
 /// An entity: a node of the graph, or a name outside it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Entity(u32);
 
 const OUTSIDE: u32 = 1 << 31;

@@ -74,6 +74,8 @@ mod bugs {
         DisagreementIgnored "a silent candidate is believed whoever complains",
         DilutionIgnored "a millisecond too many explains a delay of a second",
         ShedUncounted "an event that a full table sheds is not counted",
+        RestoredOrderLost "a restored engine knows the newest incidents of a root as its oldest",
+        RestoredTie "after a restart, deadlines at one time come up in another order",
         TextHeldForEver "a forgotten alert leaves a text behind",
     }
 

@@ -6,8 +6,22 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// A score in millionths. Evidence, likelihoods (in nats) and strengths are all of this type.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    BorshDeserialize,
+    BorshSerialize,
+)]
 pub struct Score(i64);
 
 impl Score {

@@ -1,9 +1,11 @@
 //! Plain counters. They only grow, and every event is in exactly one of the first group.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::decision::Suppressor;
 
 /// What has happened since the engine was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, BorshDeserialize, BorshSerialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Alert events applied.

@@ -1,5 +1,7 @@
 //! What an alert is about: its entity, and what its labels say for grouping and ranking.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::directory::Found;
 use crate::entity::{EntityKind, EntityName};
 use crate::kind::Kind;
@@ -11,7 +13,19 @@ use crate::symbol::{Symbol, Symbols};
 use crate::topology::{Node, Topology};
 
 /// How urgent the sender holds an alert to be.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    BorshDeserialize,
+    BorshSerialize,
+)]
 pub enum Severity {
     /// Any other text, or none.
     #[default]
@@ -53,7 +67,7 @@ impl Severity {
 }
 
 /// What an alert is about. It names texts: whoever stores one must [`Subject::hold`] them.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Subject {
     pub(crate) entity: Entity,
     /// On an edge alert, who calls.
@@ -124,6 +138,11 @@ impl Subject {
         }
     }
 
+    /// The entities it names.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = Entity> {
+        [Some(self.entity), self.caller, self.fallback].into_iter().flatten()
+    }
+
     /// The same, with the entities that are outside the graph and that it has by now. Their texts
     /// are no longer named.
     pub(crate) fn within(&self, topology: &Topology, symbols: &Symbols) -> Self {
@@ -133,17 +152,8 @@ impl Subject {
 
     /// The texts it names.
     pub(crate) fn symbols(&self) -> impl Iterator<Item = Symbol> {
-        let named = |entity: Option<Entity>| entity.and_then(Entity::symbol);
-        [
-            self.entity.symbol(),
-            named(self.caller),
-            named(self.fallback),
-            Some(self.rule),
-            self.metric,
-            self.mapped_by,
-        ]
-        .into_iter()
-        .flatten()
+        let others = [Some(self.rule), self.metric, self.mapped_by];
+        self.entities().filter_map(Entity::symbol).chain(others.into_iter().flatten())
     }
 
     /// Holds all its texts once more.

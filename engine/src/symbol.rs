@@ -1,9 +1,13 @@
 //! A bounded interner: each distinct text is stored once, for as long as somebody holds it.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::engine::holders::Holders;
+use crate::state::{Frames, Reader, Section, StateError, verify_free};
 use crate::table::{HashSeed, Map};
 
 /// A text held by [`Symbols`]. Equal symbols are equal texts; their numbers mean nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Symbol(u32);
 
 impl Symbol {
@@ -26,7 +30,7 @@ pub(crate) struct Symbols {
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, BorshDeserialize, BorshSerialize)]
 struct Slot {
     text: Box<str>,
     holders: u32,
@@ -94,6 +98,46 @@ impl Symbols {
         assert!(holders.len() <= self.slots.len(), "a symbol is in the table");
         assert_eq!(self.bytes, bytes, "bytes of text");
         assert_eq!(self.index.len(), self.len(), "each text stands once");
+    }
+
+    /// How many slots there are; every symbol's number is below.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    pub(crate) fn save<E>(&self, out: &mut Frames<'_, E>) -> Result<(), E> {
+        self.slots.iter().try_for_each(|slot| out.item(Section::Texts, slot))?;
+        out.item(Section::FreeTexts, &self.free)
+    }
+
+    pub(crate) fn restore(
+        frames: &mut Reader<'_>,
+        seed: HashSeed,
+        slots: u32,
+    ) -> Result<Self, StateError> {
+        let mut symbols = Self::new(seed);
+        let room = frames.left().min(slots as usize);
+        symbols.slots.reserve(room);
+        symbols.index.reserve(room);
+        frames.each(Section::Texts, |slot: Slot| {
+            let at = symbols.slots.len() as u32;
+            symbols.bytes += slot.text.len();
+            let doubled = slot.holders > 0 && symbols.index.insert(slot.text.clone(), at).is_some();
+            symbols.slots.push(slot);
+            if doubled { Err("a text stands once") } else { Ok(()) }
+        })?;
+        symbols.free = frames.one(Section::FreeTexts)?;
+        Ok(symbols)
+    }
+
+    /// Whether each text is held as often as `holders` says, and what nobody holds is free.
+    pub(crate) fn verify(&self, holders: &Holders) -> Result<(), &'static str> {
+        let held = self.slots.iter().map(|slot| slot.holders);
+        if !held.eq(holders.0.iter().copied()) {
+            return Err("texts are held by those who name them");
+        }
+        let is_free = |at: usize| self.slots[at].holders == 0 && self.slots[at].text.is_empty();
+        verify_free(&self.free, self.slots.len(), is_free)
     }
 
     /// How many distinct texts are held.

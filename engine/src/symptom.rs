@@ -1,6 +1,8 @@
 //! What one incident knows of one entity that alerts in it, and what that says to its
 //! dependencies.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::kind::Kind;
 use crate::limits::PER_SYMPTOM_MAX;
 use crate::model::{Entity, Model, Observation};
@@ -9,7 +11,7 @@ use crate::score::Score;
 use crate::symbol::Symbol;
 
 /// One entity's alerts in one incident, the worst of each sort. Resolved alerts keep their peak.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Symptom {
     pub(crate) entity: Entity,
     /// Strongest alert by kind; an edge alert enters by way of `callers`.
@@ -209,9 +211,20 @@ impl Symptom {
 
     /// Asserts that its lists are bounded and point at members.
     pub(crate) fn check(&self, members: usize) {
-        assert!(self.shown_by.iter().all(|&at| (at as usize) < members));
+        assert!(self.is_within(members));
         let longest = [self.callers.len(), self.callees.len(), self.delays.len(), self.rules.len()];
         assert!(longest.iter().all(|&len| len <= PER_SYMPTOM_MAX));
+    }
+
+    /// All entities that it names.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = Entity> {
+        let lists = self.callers.iter().chain(&self.callees).map(|&(entity, _)| entity);
+        [self.entity].into_iter().chain(lists).chain(self.rules.iter().filter_map(|rule| rule.1))
+    }
+
+    /// Whether it is shown by the first `members` members of its incident.
+    pub(crate) fn is_within(&self, members: usize) -> bool {
+        self.shown_by.iter().all(|&at| (at as usize) < members)
     }
 
     /// What this entity's symptom asks its dependencies to explain, at most.

@@ -21,6 +21,18 @@ impl HashSeed {
         let seed = self.0;
         RandomState::with_seeds(seed, seed.rotate_left(17), !seed, seed.wrapping_mul(31))
     }
+
+    /// What it makes of a known text. It differs where another build hashes otherwise.
+    pub(crate) fn probe(self) -> u64 {
+        self.state().hash_one("hypocenter")
+    }
+}
+
+/// An empty map for the moment until the right one is made.
+impl<K: Eq + Hash, V> Default for Map<K, V> {
+    fn default() -> Self {
+        Self::new(HashSeed::default())
+    }
 }
 
 impl<K: Eq + Hash, V> Map<K, V> {
@@ -55,5 +67,10 @@ impl<K: Eq + Hash, V> Map<K, V> {
 
     pub(crate) fn len(&self) -> usize {
         self.inner.len()
+    }
+
+    /// Makes room for so many more at once.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.inner.reserve(more);
     }
 }

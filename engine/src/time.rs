@@ -2,14 +2,40 @@
 //!
 //! Nothing in this crate can read a clock: every [`Timestamp`] came in as an argument.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// A point in time, in nanoseconds since the Unix epoch (UTC).
 ///
 /// Covers the years 1678 to 2262. Arithmetic saturates: a hostile timestamp cannot overflow.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    BorshDeserialize,
+    BorshSerialize,
+)]
 pub struct Timestamp(i64);
 
 /// A length of time, in nanoseconds, never negative.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    BorshDeserialize,
+    BorshSerialize,
+)]
 pub struct Span(i64);
 
 impl Timestamp {

@@ -3,18 +3,22 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::alerts::AlertKey;
 use crate::incident::IncidentKey;
+use crate::planted::planted;
+use crate::state::{Frames, Reader, Section, StateError};
 use crate::time::Timestamp;
 
 /// Whose deadline it is. A deadline may be stale: its owner looks again when it comes up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, BorshDeserialize, BorshSerialize)]
 pub(crate) enum Owner {
     Alert(AlertKey),
     Incident(IncidentKey),
 }
 
-#[derive(Debug)]
+#[derive(Debug, BorshDeserialize, BorshSerialize)]
 struct Entry {
     at: Timestamp,
     order: u64,
@@ -80,6 +84,26 @@ impl Timers {
         if self.heap.len() > 64 + 4 * owners {
             self.heap.retain(|Reverse(entry)| waits(entry.at, entry.owner));
         }
+    }
+
+    pub(crate) fn owners(&self) -> impl Iterator<Item = Owner> {
+        self.heap.iter().map(|Reverse(entry)| entry.owner)
+    }
+
+    pub(crate) fn save<E>(&self, out: &mut Frames<'_, E>) -> Result<(), E> {
+        // As they stand in the heap, so that they stand there again.
+        self.heap.iter().try_for_each(|Reverse(entry)| out.item(Section::Timers, entry))?;
+        out.item(Section::TimerOrder, &self.next_order)
+    }
+
+    pub(crate) fn restore(frames: &mut Reader<'_>) -> Result<Self, StateError> {
+        let mut entries = Vec::new();
+        frames.each(Section::Timers, |entry: Entry| {
+            entries.push(Reverse(entry));
+            Ok(())
+        })?;
+        let next = frames.one(Section::TimerOrder)?;
+        Ok(Self { heap: entries.into(), next_order: planted!(RestoredTie: 0, next) })
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -9,6 +9,8 @@ mod parts;
 
 use std::sync::Arc;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 pub use builder::{TopologyBuilder, TopologyReport};
 pub use kinds::EdgeKind;
 use parts::{Adjacency, Parts};
@@ -26,7 +28,7 @@ const GONE: u32 = u32::MAX;
 const LINEAGE_MAX: usize = 16;
 
 /// An immutable dependency graph.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, BorshDeserialize, BorshSerialize)]
 pub struct Topology {
     /// By number, those that are gone included.
     names: Vec<Arc<str>>,
@@ -46,6 +48,8 @@ pub struct Topology {
     /// Ids of this graph and of those before it, this one last.
     lineage: Vec<u64>,
     version: u64,
+    /// Made of the rest.
+    #[borsh(skip)]
     directory: Directory,
 }
 
@@ -135,9 +139,35 @@ impl Topology {
             + self.directory.bytes()
     }
 
+    /// Whether its parts agree: it may have come from a file.
+    pub(crate) fn is_sound(&self) -> bool {
+        let nodes = self.names.len();
+        let name = |&node: &Node| self.names.get(node as usize);
+        self.kinds.len() == nodes
+            && self.births.len() == nodes
+            && self.by_name.len() == nodes
+            && self.by_name.iter().all(|node| name(node).is_some())
+            && self.by_name.is_sorted_by(|a, b| name(a) < name(b))
+            && self.births.iter().filter(|&&birth| birth != GONE).count() == self.len()
+            && self.dependencies.is_sound(nodes)
+            && self.dependents.is_sound(nodes)
+            && self.edge_kinds.len() == self.edges()
+            && self.parts.is_sound(nodes)
+    }
+
+    /// Whether it is the same graph with the same numbers.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.lineage.last() == other.lineage.last()
+    }
+
     /// Numbers in use, those of entities that are gone included.
     pub(crate) fn numbers(&self) -> usize {
         self.names.len()
+    }
+
+    /// The same graph, ready for names to be looked up: what was read from bytes is not.
+    pub(crate) fn with_directory(self) -> Self {
+        Self { directory: Directory::new(&self), ..self }
     }
 
     /// The entity that an alert with this name would be about, by its full name, and how it is

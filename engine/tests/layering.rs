@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the engine names in its manifest. Each line is an architectural decision.
-const DIRECT: [&str; 6] = ["ahash", "hashbrown", "libm", "petgraph", "regex", "thiserror"];
+const DIRECT: [&str; 8] =
+    ["ahash", "borsh", "crc32fast", "hashbrown", "libm", "petgraph", "regex", "thiserror"];
 
 /// What these bring along, on any platform.
-const TRANSITIVE: [&str; 18] = [
+const TRANSITIVE: [&str; 24] = [
     "aho-corasick",
+    "borsh-derive",
     "cfg-if",
     "equivalent",
     "fixedbitset",
@@ -20,14 +22,19 @@ const TRANSITIVE: [&str; 18] = [
     "indexmap",
     "memchr",
     "once_cell",
+    "proc-macro-crate",
     "proc-macro2",
     "quote",
     "regex-automata",
     "regex-syntax",
     "syn",
     "thiserror-impl",
+    "toml_datetime",
+    "toml_edit",
+    "toml_parser",
     "unicode-ident",
     "version_check",
+    "winnow",
     "zerocopy",
     "zerocopy-derive",
 ];

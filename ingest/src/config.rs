@@ -202,7 +202,7 @@ impl Config {
                 config.topology_file = file.map(PathBuf::from);
             });
             policy::read(root, &mut spec, &mut config.accept);
-            neighbours::read(root, &mut config.neighbours);
+            neighbours::read(root, &config.input, &mut config.neighbours);
             root.section("annotations", |s| {
                 s.text("value", &mut config.annotations.value);
                 s.text("threshold", &mut config.annotations.threshold);

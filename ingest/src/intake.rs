@@ -84,7 +84,7 @@ impl Intake {
         })?;
         let received = Instant::now();
         let place = self.queue.place(body.len()).ok_or_else(|| self.overloaded())?;
-        let batch = self.decode(&body, door).map_err(|refusal| *refusal)?;
+        let batch = self.decode(&body, door).map_err(|error| unreadable(&error))?;
         let answer = verdict(&batch);
         if !batch.is_empty() {
             place.put(batch, received);
@@ -101,7 +101,7 @@ impl Intake {
                 place.put(batch, Instant::now());
                 Offered::Taken
             }
-            Err(refusal) => Offered::Refused(format!("refused with {}", refusal.status())),
+            Err(error) => Offered::Refused(error.to_string()),
         }
     }
 
@@ -126,7 +126,7 @@ impl Intake {
         answer
     }
 
-    fn decode(&self, body: &[u8], door: Door) -> Result<Batch, Box<Answer>> {
+    fn decode(&self, body: &[u8], door: Door) -> Result<Batch, BodyError> {
         let decoder = if door == Door::Api { &self.api } else { &self.webhook };
         let mut decoder = decoder.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = Batch::for_body(body.len());
@@ -140,19 +140,19 @@ impl Intake {
             }
             Err(rejected) => batch.rejected.push(rejected),
         });
-        let Summary { truncated, .. } =
-            summary.map_err(|error| Box::new(self.unreadable(&error)))?;
+        let refused = |error: &BodyError| self.counters.refused(Refusal::of(error));
+        let Summary { truncated, .. } = summary.inspect_err(refused)?;
         self.book.tidy(now);
         self.counters.received(firing, resolved, truncated);
         Ok(batch)
     }
+}
 
-    fn unreadable(&self, error: &BodyError) -> Answer {
-        self.counters.refused(Refusal::of(error));
-        match error.fault {
-            BodyFault::Empty => answer::error(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
-            _ => bad_request(&error.to_string()),
-        }
+/// The answer to a body that cannot be read at all.
+fn unreadable(error: &BodyError) -> Answer {
+    match error.fault {
+        BodyFault::Empty => answer::error(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
+        _ => bad_request(&error.to_string()),
     }
 }
 

@@ -34,6 +34,7 @@ pub mod shard;
 pub mod sink;
 pub mod source;
 pub mod text_file;
+mod tls_signatures;
 pub mod topology_file;
 pub mod wire;
 pub mod yaml;

@@ -223,12 +223,7 @@ impl ShardRunner {
         let payload = record.payload;
         let outcome = decoder.decode(payload, &mut |decoded| match decoded {
             Ok(decoded) => {
-                // Log time; a recording's own; or, for bare alerts in a file, the alert's latest
-                // claim.
-                let time = record.time.or(decoded.received_at);
-                lane.untimed += u64::from(time.is_none());
-                let time = time.unwrap_or_else(|| lane.claimed_time(&decoded.event));
-                lane.apply(&decoded.event, time, since, listener);
+                lane.take(&decoded.event, record.time.or(decoded.received_at), since, listener);
             }
             Err(refused) => lane.reject(payload, refused.reason.class(), &refused, listener),
         });
@@ -243,7 +238,7 @@ impl ShardRunner {
         let Self { scratch, lane, .. } = self;
         let &Arrival { position, time, received, batch, .. } = arrival;
         lane.begin(position, Some(time), now, listener);
-        batch.each(scratch, &mut |event| lane.apply(event, time, received, listener));
+        batch.each(scratch, &mut |event| lane.take(event, Some(time), received, listener));
         for rejected @ Rejected { reason, .. } in &batch.rejected {
             lane.reject(&[], reason.class(), rejected, listener);
         }
@@ -298,16 +293,20 @@ impl Lane {
         ended.or(event.starts_at).unwrap_or(self.now)
     }
 
-    fn apply(
+    /// Applies an event at its log time, a recording's own, or, for bare alerts in a file, the
+    /// alert's latest claim.
+    fn take(
         &mut self,
         event: &AlertEvent<'_>,
-        time: Timestamp,
+        time: Option<Timestamp>,
         since: Instant,
         listener: &mut dyn Listener,
     ) {
         if is_own(event) {
             return listener.ignored_own();
         }
+        self.untimed += u64::from(time.is_none());
+        let time = time.unwrap_or_else(|| self.claimed_time(event));
         let held = self.holds.table().held(event.labels);
         let event = &AlertEvent { held, ..*event };
         self.now = self.now.max(time);

@@ -35,6 +35,17 @@ impl Listener for Heard {
 
 /// Feeds bodies, one a second, to a shard that had decided those before `quiet_before`.
 fn feed(bodies: &[String], quiet_before: u64) -> (Heard, ShardRunner) {
+    let second =
+        |position: u64| Some(Timestamp::from_millis(1_795_327_200_000 + 1_000 * position as i64));
+    feed_at(bodies, quiet_before, &second)
+}
+
+/// The same with log times by position.
+fn feed_at(
+    bodies: &[String],
+    quiet_before: u64,
+    log_time: &dyn Fn(u64) -> Option<Timestamp>,
+) -> (Heard, ShardRunner) {
     let setup = Setup {
         policy: Policy::default(),
         topology: Topology::default(),
@@ -46,10 +57,9 @@ fn feed(bodies: &[String], quiet_before: u64) -> (Heard, ShardRunner) {
     let mut runner = ShardRunner::new(&setup, shard.clone(), quiet_before);
     let mut heard = Heard::default();
     for (position, body) in (1..).zip(bodies) {
-        let now = Timestamp::from_millis(1_795_327_200_000 + 1_000 * position as i64);
-        let (shard, payload) = (&shard, body.as_bytes());
-        let record = Record { shard, position, time: Some(now), payload };
-        runner.record(&record, now, &mut heard);
+        let (shard, payload, time) = (&shard, body.as_bytes(), log_time(position));
+        let record = Record { shard, position, time, payload };
+        runner.record(&record, time.unwrap_or(Timestamp::MIN), &mut heard);
     }
     (heard, runner)
 }
@@ -79,6 +89,13 @@ fn own_alerts_are_never_correlated_in_whatever_shape_they_come_back() {
     let (heard, runner) = feed(&shapes(&alert(r#""generated_by":"terraform""#)), 0);
     assert_eq!((heard.own, heard.rejected), (0, 0));
     assert_eq!(runner.engine().alerts_live(), 1);
+}
+
+#[test]
+fn own_alerts_without_a_time_drive_no_clock_and_are_not_warned_about() {
+    let own = alert(r#""generated_by":"hypocenter""#);
+    let (heard, runner) = feed_at(&[own, alert(r#""n":"1""#)], 0, &|_| None);
+    assert_eq!((heard.own, runner.untimed()), (1, 1), "the other alert alone");
 }
 
 #[test]

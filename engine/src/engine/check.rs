@@ -1,6 +1,7 @@
 //! Invariants of the whole state, each recomputed from what it summarises.
 
 use super::Engine;
+use super::holders::Holders;
 use crate::alerts::{Alert, AlertKey, Place, State};
 use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, IncidentKey};
@@ -19,21 +20,15 @@ impl Engine {
         self.check_counts();
         self.alerts.check();
         self.incidents.check();
-        let mut texts = Texts::default();
         for (key, alert) in self.alerts.iter() {
             self.check_alert(key, alert);
-            alert.subject.symbols().for_each(|text| texts.hold(text));
-            texts.hold(alert.tenant);
         }
         for incident in self.incidents.iter() {
             self.check_incident(incident);
             self.check_roots(incident);
-            for member in &incident.members {
-                member.subject.symbols().for_each(|text| texts.hold(text));
-            }
-            texts.hold(incident.tenant);
         }
-        self.world.symbols.check(&texts.holders);
+        let holders = Holders::of(self).expect("a text that is held is in the table");
+        self.world.symbols.check(&holders.0);
         self.check_considering();
     }
 
@@ -189,21 +184,5 @@ impl Engine {
         if self.stats.opened <= LIVE_PER_ENTITY_MAX as u64 {
             assert_eq!(listed, pairs.len(), "every root leads to its incidents");
         }
-    }
-}
-
-/// How often each text is held, by the number of its symbol.
-#[derive(Default)]
-struct Texts {
-    holders: Vec<u32>,
-}
-
-impl Texts {
-    fn hold(&mut self, text: Symbol) {
-        let at = text.index() as usize;
-        if self.holders.len() <= at {
-            self.holders.resize(at + 1, 0);
-        }
-        self.holders[at] += 1;
     }
 }

@@ -7,7 +7,6 @@ use petgraph::graph::DiGraph;
 
 use super::parts::{Adjacency, Parts};
 use super::{EdgeKind, GONE, LINEAGE_MAX, Node, Topology};
-use crate::directory::Directory;
 use crate::entity::EntityKind;
 use crate::hash::Fnv;
 use crate::table::{HashSeed, Map};
@@ -166,9 +165,8 @@ impl TopologyBuilder {
         let edges = self.edges_once();
         self.report.cycles = cycles(&self.entities, &edges);
         let version = version_of(&self.entities, &edges);
-        let mut topology = Successor::new(before, &self.entities).freeze(&edges, version);
-        topology.directory = Directory::new(&topology);
-        (topology, self.report)
+        let topology = Successor::new(before, &self.entities).freeze(&edges, version);
+        (topology.with_directory(), self.report)
     }
 
     /// Numbers entities by the order of their names.
@@ -325,7 +323,7 @@ impl<'a> Successor<'a> {
             kinds,
             births,
             by_name,
-            directory: Directory::default(),
+            directory: Default::default(),
         }
     }
 }

@@ -1,8 +1,22 @@
 //! What one entity needs of another.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// What an entity needs another one for. Whatever the kind, the edge goes from the dependent to
 /// what it depends on, and failure flows against it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    BorshDeserialize,
+    BorshSerialize,
+)]
 pub enum EdgeKind {
     /// It calls it. Also what a source gives no kind.
     #[default]

@@ -1,11 +1,13 @@
 //! The connected parts of a graph, and the neighbours of each node.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use petgraph::unionfind::UnionFind;
 
 use super::Node;
 
 /// Which connected part of the graph each node is in, directions aside.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, BorshDeserialize, BorshSerialize)]
 pub(super) struct Parts {
     /// By node: the part.
     of: Vec<u32>,
@@ -40,6 +42,12 @@ impl Parts {
         Self { of, parts }
     }
 
+    /// Whether each of so many nodes is in a part that there is, or in none.
+    pub(super) fn is_sound(&self, nodes: usize) -> bool {
+        let is = |&part: &u32| part == u32::MAX || (part as usize) < self.parts.len();
+        self.of.len() == nodes && self.of.iter().all(is)
+    }
+
     /// Name and size of the part that a node is in; `None` for one that is gone.
     pub(super) fn of(&self, node: Node) -> Option<(u64, u32)> {
         self.parts.get(self.of[node as usize] as usize).copied()
@@ -47,7 +55,7 @@ impl Parts {
 }
 
 /// Neighbours of each node in one flat array.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, BorshDeserialize, BorshSerialize)]
 pub(super) struct Adjacency {
     starts: Vec<u32>,
     targets: Vec<Node>,
@@ -71,6 +79,15 @@ impl Adjacency {
             *at += 1;
         }
         Self { starts, targets }
+    }
+
+    /// Whether it is about so many nodes, and leads to none beyond.
+    pub(super) fn is_sound(&self, nodes: usize) -> bool {
+        self.starts.len() == nodes + 1
+            && self.starts.first() == Some(&0)
+            && self.starts.is_sorted()
+            && self.starts.last().is_some_and(|&end| end as usize == self.targets.len())
+            && self.targets.iter().all(|&node| (node as usize) < nodes)
     }
 
     pub(super) fn of(&self, node: Node) -> &[Node] {

@@ -4,8 +4,6 @@
 //! usually asked of a stream processor (safety, metamorphic laws, liveness). The cases are the
 //! same in every run; `scripts/laws` asks for more of them, or for others. `Engine::check`, which
 //! recomputes every figure of the state, runs after each step of most laws.
-//!
-//! Not here: M6 (a snapshot equals a replay) has no subject, since the engine keeps none.
 
 #![expect(clippy::disallowed_methods, reason = "the number of cases is the caller's choice")]
 #![expect(clippy::disallowed_types, reason = "how long a law takes is told, and decides nothing")]
@@ -19,6 +17,7 @@ mod oracle;
 mod planted;
 mod ranking;
 mod registry;
+mod state;
 #[path = "../support/mod.rs"]
 mod support;
 mod swaps;

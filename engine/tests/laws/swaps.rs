@@ -11,15 +11,15 @@ use crate::world::{World, alert, end, roomy_worlds, storms, untimed, worlds};
 
 /// A graph that takes over before an event of the script.
 #[derive(Clone, Debug)]
-struct Swap {
-    before: usize,
+pub(crate) struct Swap {
+    pub(crate) before: usize,
     edges: Vec<(usize, usize)>,
     /// Whether the edges are added to those of the world, or are all there are.
     adds: bool,
 }
 
 impl Swap {
-    fn text(&self, world: &World) -> String {
+    pub(crate) fn text(&self, world: &World) -> String {
         // Two entities of the script are not in the world's graph, and may come into it here.
         let names = world.nodes + 2;
         let edge = |&(a, b): &(usize, usize)| format!("n{:02}>n{:02} ", a % names, b % names);
@@ -28,7 +28,7 @@ impl Swap {
     }
 }
 
-fn swaps() -> impl Strategy<Value = Vec<Swap>> {
+pub(crate) fn swaps() -> impl Strategy<Value = Vec<Swap>> {
     let edges = prop::collection::vec((0..11usize, 0..11usize), 0..14);
     let swap = (0..40usize, edges, any::<bool>());
     let swap = swap.prop_map(|(before, edges, adds)| Swap { before, edges, adds });

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::http::{self, HttpConfig};
+use super::input::Input;
 use super::output::is_http_url;
 use crate::redact::host_of;
 use crate::yaml::section::Section;
@@ -106,7 +107,7 @@ impl Neighbours {
     }
 }
 
-pub(super) fn read(root: &mut Section<'_, '_>, into: &mut Neighbours) {
+pub(super) fn read(root: &mut Section<'_, '_>, input: &Input, into: &mut Neighbours) {
     root.section("neighbours", |s| {
         s.section("rules", |s| {
             let rules = &mut into.rules;
@@ -122,6 +123,11 @@ pub(super) fn read(root: &mut Section<'_, '_>, into: &mut Neighbours) {
         s.section("resync", |s| {
             let resync = &mut into.resync;
             urls(s, "http://127.0.0.1:9093", &mut resync.urls);
+            if !resync.urls.is_empty() && !matches!(input, Input::Http(_)) {
+                let what = "goes with input.type http alone: what fires is in other inputs, which \
+                            are read again from before they were left; take it out";
+                s.problem("urls", what);
+            }
             positive(s, "timeout", &mut resync.timeout);
             s.duration("retry_for", &mut resync.retry_for);
             http::read(s, &mut resync.http);

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -13,7 +14,7 @@ use crate::redact::Secret;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// One request as a server saw it: head in lower case but for values, and body.
+/// One request as a server saw it: head and body.
 pub(crate) type Seen = (String, String);
 
 /// An HTTP server on the loopback interface that answers as a function says; to the answer `hang`
@@ -64,20 +65,7 @@ impl TestServer {
 
 fn serve(stream: impl Read + Write, seen: &Mutex<Vec<Seen>>, respond: &Respond) {
     let mut reader = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        let lower = head.to_ascii_lowercase();
-        let length = lower
-            .split_once("content-length: ")
-            .map_or(0, |(_, rest)| rest.lines().next().expect("a line").parse().expect("a number"));
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).expect("a body");
-        let body = String::from_utf8(body).expect("text");
+    while let Some((head, body)) = request(&mut reader) {
         seen.lock().expect("not poisoned").push((head.clone(), body.clone()));
         let answer = respond(&head, &body);
         if answer == "hang" {
@@ -87,6 +75,32 @@ fn serve(stream: impl Read + Write, seen: &Mutex<Vec<Seen>>, respond: &Respond) 
         if reader.get_mut().write_all(answer.as_bytes()).is_err() {
             return;
         }
+    }
+}
+
+/// The next request on a connection, unless that has ended.
+pub(crate) fn request(reader: &mut impl BufRead) -> Option<Seen> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+            return None;
+        }
+    }
+    let lower = head.to_ascii_lowercase();
+    let length = lower
+        .split_once("content-length: ")
+        .map_or(0, |(_, rest)| rest.lines().next().expect("a line").parse().expect("a number"));
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("a body");
+    Some((head, String::from_utf8(body).expect("text")))
+}
+
+/// Waits until something is so, for twenty seconds at most.
+pub(crate) fn await_that(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

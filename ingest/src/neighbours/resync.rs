@@ -180,7 +180,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::http_client::tests::{TestServer, answer};
+    use crate::http_client::tests::{TestServer, answer, await_that};
     use crate::wire::{Decoder, Options};
 
     type Bodies = Arc<Mutex<Vec<String>>>;
@@ -211,14 +211,6 @@ mod tests {
             decoder.decode(body.as_bytes(), &mut |alert| assert!(alert.is_ok())).expect("a body")
         };
         bodies.iter().map(decode).map(|summary| summary.accepted).sum()
-    }
-
-    fn await_that(what: &str, is_so: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !is_so() {
-            assert!(Instant::now() < deadline, "{what}");
-            thread::sleep(Duration::from_millis(5));
-        }
     }
 
     #[test]

@@ -163,7 +163,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::http_client::tests::{TestServer, answer};
+    use crate::http_client::tests::{TestServer, answer, await_that};
 
     fn body(alert: &str, secs: u32) -> String {
         format!(
@@ -178,14 +178,6 @@ mod tests {
             assert!(head.starts_with("GET /api/v1/rules?type=alert"), "{head}");
             text.lock().expect("not poisoned").clone()
         })
-    }
-
-    fn await_that(what: &str, is_so: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !is_so() {
-            assert!(Instant::now() < deadline, "{what}");
-            thread::sleep(Duration::from_millis(5));
-        }
     }
 
     #[test]

@@ -95,6 +95,10 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "input:\n  type: kafka\n  brokers: ['a:1']\n  dead_letter_topic: alerts\n",
         "4:22: input.dead_letter_topic: is one of the topics",
     ),
+    (
+        "neighbours:\n  resync:\n    urls: ['http://a:9093']\n",
+        "3:11: neighbours.resync.urls: goes with input.type http alone",
+    ),
     ("outputs: []\n", "1:10: outputs: is empty"),
     (
         "outputs:\n  - type: alertmanager\n",

@@ -1,10 +1,11 @@
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::http_client::tests::request;
 use crate::sink::tests::outgoing;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -51,19 +52,8 @@ impl Server {
 
 fn serve(stream: &TcpStream, script: &Mutex<VecDeque<String>>, seen: &Mutex<Vec<Seen>>) {
     let mut reader = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
+    while let Some((head, body)) = request(&mut reader) {
         let head = head.to_ascii_lowercase();
-        let (_, length) = head.split_once("content-length: ").expect("a length");
-        let length = length.lines().next().expect("a line").parse().expect("a number");
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).expect("a body");
-        let body = String::from_utf8(body).expect("text");
         seen.lock().expect("not poisoned").push((head, body));
         let status = script.lock().expect("not poisoned").pop_front();
         let status = status.unwrap_or_else(|| "200 OK".to_owned());
