@@ -48,6 +48,23 @@ fn a_policy_file_is_scored_and_json_says_what_the_tables_say() {
     assert_eq!(json["figures"]["storms"].as_object().unwrap().len(), 25);
 }
 
+/// Whoever changes the model and loses one of these figures must see it here.
+#[test]
+fn the_default_policy_is_as_good_as_required() {
+    let printed = text(&bench(&["score", "--require"]));
+    assert_eq!(row(&printed, "storms, fragments per incident")[4], "yes", "{printed}");
+    let dir = scratch("score_require");
+    let policy = dir.join("policy.yml");
+    fs::write(&policy, "grouping: {join_ratio: 0.95}\n").unwrap();
+    let worse = bench(&["score", "--require", "--policy", policy.to_str().unwrap()]);
+    assert!(!worse.status.success());
+    let said = String::from_utf8(worse.stderr).unwrap();
+    assert!(said.contains("required and not met: "), "{said}");
+    assert!(said.contains("storms, fragments per incident is "), "{said}");
+    let elsewhere = bench(&["score", "--require", "--cases", "fixtures/eval/dev.tar.gz"]);
+    assert!(!elsewhere.status.success(), "required is something of the project's data alone");
+}
+
 #[test]
 fn a_policy_that_is_not_valid_is_refused_with_its_places() {
     let dir = scratch("score_invalid");

@@ -126,7 +126,7 @@ mod walk;
 
 pub use decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
 pub use directory::Found;
-pub use engine::{Engine, Footprint, Progress, Supposed};
+pub use engine::{Engine, Footprint, OtherParameters, Progress, Supposed};
 pub use entity::{EntityKind, EntityName};
 pub use event::{AlertEvent, Breach, Seq, Side, Status};
 pub use incident::Phase;

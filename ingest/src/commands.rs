@@ -6,6 +6,7 @@ pub mod diff;
 pub mod explain;
 pub mod feedback;
 pub mod mapping;
+mod outputs;
 pub mod reload;
 pub mod replay;
 pub mod run;
