@@ -2,7 +2,6 @@
 //! that would.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::time::Duration;
 
 use hypocenter_engine::{
@@ -194,15 +193,14 @@ fn report(
 ) -> String {
     let mut text = String::new();
     let unmapped: usize = groups.values().map(|group| group.alerts).sum();
-    // Writing to text cannot fail.
-    let _ = writeln!(text, "# {alerts} alerts, {unmapped} of which no rule maps.");
+    text.push_str(&format!("# {alerts} alerts, {unmapped} of which no rule maps.\n"));
     if outside > 0 {
-        let _ = writeln!(text, "# {outside} are mapped to entities that the topology has not.");
+        text.push_str(&format!("# {outside} are mapped to entities that the topology has not.\n"));
     }
     if groups.is_empty() {
         return text;
     }
-    let _ = writeln!(text, "mapping:\n  own_rules:");
+    text.push_str("mapping:\n  own_rules:\n");
     let mut groups: Vec<&Group> = groups.values().collect();
     groups.sort_by(|a, b| b.alerts.cmp(&a.alerts).then_with(|| a.example.cmp(&b.example)));
     let (mut own, mut hopeless) = (spec.own.clone(), Vec::new());
@@ -218,11 +216,11 @@ fn report(
             own.pop();
             continue;
         }
-        let _ = writeln!(text, "    # {}", said_of(group));
+        text.push_str(&format!("    # {}\n", said_of(group)));
         text.push_str(&yaml(&rule));
     }
     for group in hopeless {
-        let _ = writeln!(text, "# no label names the subject: {}", said_of(group));
+        text.push_str(&format!("# no label names the subject: {}\n", said_of(group)));
     }
     text
 }

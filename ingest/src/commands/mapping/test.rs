@@ -1,6 +1,5 @@
 //! `mapping test`: labels in; the rule, the entity, and why not the rules before.
 
-use std::fmt::Write;
 use std::io::{self, Read};
 
 use hypocenter_engine::{Action, Labels, Mapping, Topology};
@@ -107,8 +106,7 @@ pub fn answer(mapping: &Mapping, topology: &Topology, labels: Labels<'_>) -> Ans
 fn shown(answer: &Answer, graph: bool) -> String {
     let mut text = String::new();
     let mut line = |name: &str, what: &str| {
-        // Writing to text cannot fail.
-        let _ = writeln!(text, "{name:<8} {what}");
+        text.push_str(&format!("{name:<8} {what}\n"));
     };
     let labels: Vec<String> =
         answer.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -132,7 +130,7 @@ fn shown(answer: &Answer, graph: bool) -> String {
     if !answer.passed_over.is_empty() {
         line("before", "");
         for PassedOver { rule, why_not } in &answer.passed_over {
-            let _ = writeln!(text, "  {rule:<16} {why_not}");
+            text.push_str(&format!("  {rule:<16} {why_not}\n"));
         }
     }
     text
