@@ -11,6 +11,7 @@ pub mod reload;
 pub mod replay;
 pub mod run;
 pub mod servers;
+pub mod topology;
 pub mod verdicts;
 
 use std::fmt;
@@ -89,6 +90,7 @@ pub fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Feedback(FeedbackCommand::Report(args)) => feedback::report(args),
         Command::Explain(args) => explain::explain(args),
         Command::Demo(args) => demo::demo(args),
+        Command::Topology(command) => topology::topology(command),
         Command::Schema(SchemaCommand::Incident) => print(&crate::record::schema()),
         Command::Mapping(MappingCommand::Test(args)) => mapping::test::run(args),
         Command::Mapping(MappingCommand::Suggest(args)) => mapping::suggest::run(args),

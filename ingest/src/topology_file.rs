@@ -23,6 +23,8 @@ use std::path::Path;
 use hypocenter_engine::{EdgeKind, EntityKind, Topology, TopologyBuilder, TopologyReport};
 
 use crate::file_error::FileError;
+pub use report::findings;
+
 use crate::text_file;
 use crate::yaml::Problem;
 

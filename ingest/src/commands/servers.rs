@@ -153,6 +153,7 @@ impl Servers {
         let start = |name, addresses: &[SocketAddr], router, security, setting| {
             let limits = Limits {
                 connections_max: config.web.connections_max,
+                connections_per_address_max: config.web.connections_per_address_max,
                 body_bytes_max: config.accept.body_bytes_max,
                 ..Limits::default()
             };

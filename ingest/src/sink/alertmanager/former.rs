@@ -102,9 +102,4 @@ impl FormerLife {
         };
         ids.into_iter().filter_map(take).collect()
     }
-
-    /// Forgets everything: what has not been contradicted by now has ended by itself.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }

@@ -21,8 +21,8 @@ use crate::record::rfc3339;
 const PATH: &str = "/api/v2/alerts";
 /// Longest answer about our own alerts that is read, in bytes.
 const OWN_BYTES_MAX: u64 = 32 << 20;
-/// How often they are asked for if there is no answer.
-const LOOKS_MAX: u32 = 5;
+/// The first pause after they could not be asked for, and the longest.
+const LOOK_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Alerts of one request, as many as Prometheus sends at most.
 const BATCH: usize = 64;
 /// Most of an answer's body that is read.
@@ -44,6 +44,15 @@ pub(super) struct Peer {
     pub(super) backoff: Backoff,
     pub(super) counters: Arc<ClientCounters>,
     pub(super) sink: Arc<SinkCounters>,
+}
+
+/// When to ask for what was told before a restart.
+struct Look {
+    /// `None`: never again.
+    next_at: Option<Instant>,
+    /// By then it has ended by itself; `None`: that was noted.
+    until: Option<Instant>,
+    backoff: Backoff,
 }
 
 /// How a request ended.
@@ -69,24 +78,24 @@ impl Peer {
     pub(super) fn run(mut self) {
         // Up to which change of the table the peer knows everything.
         let mut told = 0;
-        let mut looks_left = self.look_back(LOOKS_MAX);
-        let life = self.refresh * REFRESHES_AHEAD;
-        let mut forget_at = Some(Instant::now() + life);
+        let mut look = Look {
+            next_at: self.reporter.as_ref().map(|_| Instant::now()),
+            until: Some(Instant::now() + self.refresh * REFRESHES_AHEAD),
+            backoff: Backoff::new(LOOK_PAUSE.0, LOOK_PAUSE.1),
+        };
+        self.look_back(&mut look);
         let mut refresh_at = Instant::now() + self.refresh;
         let mut paused_until = None;
         loop {
             let next = paused_until.unwrap_or(refresh_at);
+            let next = look.next_at.map_or(next, |at| at.min(next));
             select! {
                 recv(self.wake) -> woken => if woken.is_err() { return },
                 default(next.saturating_duration_since(Instant::now())) => {}
             }
+            self.look_back(&mut look);
             if paused_until.is_some_and(|until| Instant::now() < until) {
                 continue;
-            }
-            looks_left = self.look_back(looks_left);
-            if forget_at.is_some_and(|at| Instant::now() >= at) {
-                (forget_at, looks_left) = (None, 0);
-                locked(&self.shared.table).forget_former();
             }
             let is_refresh = Instant::now() >= refresh_at;
             let (changes, entries) = self.shared.changed(if is_refresh { 0 } else { told });
@@ -117,9 +126,17 @@ impl Peer {
         }
     }
 
-    /// Asks what was told before a restart, if there is an attempt left. How many there are then.
-    fn look_back(&self, attempts: u32) -> u32 {
-        let Some(reporter) = self.reporter.as_deref().filter(|_| attempts > 0) else { return 0 };
+    /// Asks what was told before a restart, if it is time to; once it has been answered, or what was
+    /// told then has ended by itself, never again.
+    fn look_back(&self, look: &mut Look) {
+        if look.until.is_some_and(|until| Instant::now() >= until) {
+            (look.next_at, look.until) = (None, None);
+            locked(&self.shared.table).forget_former();
+        }
+        let (Some(reporter), Some(at)) = (self.reporter.as_deref(), look.next_at) else { return };
+        if Instant::now() < at {
+            return;
+        }
         ClientCounters::count(&self.counters.requests);
         let path = format!(
             "{PATH}?filter={OWN_LABEL}%3D%22{OWN_VALUE}%22&active=true&silenced=true&inhibited=true"
@@ -133,6 +150,7 @@ impl Peer {
         let peer = self.client.place();
         match read {
             Ok(alerts) => {
+                look.next_at = None;
                 self.counters.note_success(clock::wall());
                 if !alerts.is_empty() {
                     let what = "Alertmanager shows alerts of ours from before the restart";
@@ -142,13 +160,16 @@ impl Peer {
                     let what = "too many of them: what is left over ends by itself";
                     tracing::warn!(peer, "{what}");
                 }
-                0
             }
             Err(why) => {
                 ClientCounters::count(&self.counters.failures);
-                let what = "cannot ask for our own alerts from before the restart";
-                tracing::warn!(peer, why, attempts_left = attempts - 1, "{what}");
-                attempts - 1
+                look.next_at = Some(Instant::now() + look.backoff.failed());
+                let attempts = look.backoff.failures();
+                // The first failure, and then ever fewer: 1, 2, 4, 8, ...
+                if attempts.is_power_of_two() {
+                    let what = "cannot ask for our own alerts from before the restart";
+                    tracing::warn!(peer, attempts, why, "{what}; will try again");
+                }
             }
         }
     }

@@ -138,7 +138,7 @@ impl Table {
 
     /// What is left of a former life has ended by itself.
     pub(super) fn forget_former(&mut self) {
-        self.former.clear();
+        self.former = FormerLife::default();
     }
 
     /// Ends the alerts of a former life that an incident contradicts.
