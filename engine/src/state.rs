@@ -167,6 +167,21 @@ impl Engine {
         open(bytes).map(|(header, _)| header)
     }
 
+    /// The graph that was in force. Only that part is looked at.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be read.
+    pub fn saved_topology(bytes: &[u8]) -> Result<Topology, StateError> {
+        let (_, mut frames) = open(bytes)?;
+        let (at, mut first) = (frames.at(), None);
+        frames.each(Section::Graphs, |topology: Topology| {
+            let is_sound = topology.is_sound();
+            first.get_or_insert(topology);
+            if is_sound { Ok(()) } else { Err("a graph has its entities and no others") }
+        })?;
+        first.ok_or(StateError::Damaged { at })
+    }
+
     /// The engine that was saved. It decides from here on what that one would have decided, on the
     /// graph and with the hash seed of that one. If `graph` is that graph, it is shared.
     ///
