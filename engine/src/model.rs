@@ -15,7 +15,9 @@ use crate::topology::{Node, Topology};
 use crate::walk::{Relation, Walks};
 
 /// An entity: a node of the graph, or a name outside it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, BorshDeserialize, BorshSerialize,
+)]
 pub(crate) struct Entity(u32);
 
 const OUTSIDE: u32 = 1 << 31;
@@ -128,6 +130,16 @@ impl<'a> Model<'a> {
         entity.node().is_some_and(|node| self.topology.is_live(node))
     }
 
+    /// Whether it is something on which many workloads run side by side.
+    pub(crate) fn is_host(self, entity: Entity) -> bool {
+        entity.node().is_some_and(|node| self.topology.kind(node).is_host())
+    }
+
+    /// What stands for the workload that an entity is part of.
+    pub(crate) fn workload(self, entity: Entity) -> Entity {
+        entity.node().map_or(entity, |node| Entity::inside(self.walks.workload(node)))
+    }
+
     pub(crate) fn dependents(self, entity: Entity) -> &'a [Node] {
         entity.node().map_or(&[], |node| self.topology.dependents(node))
     }
@@ -185,7 +197,12 @@ impl<'a> Model<'a> {
         // A CpuHigh says "me", a TrafficLow "not me"; a weak one says it less.
         let sure = seen.strength.to_f64().min(1.0);
         let claim = Score::from_f64(self.policy.spec.weights.of(subject.kind).claim * sure);
-        let said = if root == subject.entity { claim } else { -claim };
+        let said = match root == subject.entity {
+            true => claim,
+            // A crash says nothing against the machine that it happened on.
+            false if self.is_host(root) => Score::ZERO,
+            false => -claim,
+        };
         Link {
             root,
             weight: weight + said.min(Score::ZERO),

@@ -257,6 +257,8 @@ pub struct Ranking {
     pub slack: f64,
     /// Weight of own evidence on an entity that nobody calls.
     pub entry_weight: f64,
+    /// What any alert asks, at least, of the machine that its entity runs on, per unit of strength.
+    pub host_weight: f64,
     /// Price of naming an entity without an alert of its own.
     pub silent_price: f64,
     /// The decay beyond the first dependency, for such an entity: what lies on the way alerts.
@@ -283,6 +285,7 @@ impl Default for Ranking {
             starved_weight: 0.5,
             slack: 3.0,
             entry_weight: 0.3,
+            host_weight: 1.0,
             silent_price: 0.5,
             silent_decay: 0.98,
             silent_coverage: 2.0,

@@ -341,16 +341,19 @@ impl<'a> IncidentView<'a> {
     }
 
     fn explained_terms(&self, root: &Hypothesis, terms: &Terms) -> Vec<Evidence<'a>> {
+        if !self.incident.is_shared(self.model, root) {
+            return Vec::new();
+        }
         let own = self.incident.symptom(root.entity);
         let mut list: Vec<Evidence<'a>> = self
             .incident
             .symptoms_above(self.model, root.entity)
             .map(|(at, hops)| {
                 let symptom = &self.incident.symptoms[at];
-                let value = symptom.asks(self.model);
+                let value = symptom.asks(self.model, root.entity);
                 let part = match terms.own {
-                    Some(_) => symptom.explained_by(self.model, own, hops),
-                    None => symptom.quietly_explained(self.model, hops),
+                    Some(_) => symptom.explained_by(self.model, (root.entity, own), hops),
+                    None => symptom.quietly_explained(self.model, root.entity, hops),
                 };
                 let count = hops.into();
                 let term = Evidence::new(Code::Explains, value, part, (count, count));

@@ -142,6 +142,7 @@ fn ranking(s: &mut Section<'_, '_>, r: &mut Ranking) {
     s.float("starved_weight", &mut r.starved_weight);
     s.float("slack", &mut r.slack);
     s.float("entry_weight", &mut r.entry_weight);
+    s.float("host_weight", &mut r.host_weight);
     s.float("silent_price", &mut r.silent_price);
     s.float("silent_decay", &mut r.silent_decay);
     s.float("silent_coverage", &mut r.silent_coverage);
