@@ -37,8 +37,11 @@ fn pod(at: usize) -> String {
     format!("pod/shop/w{:02}-9b649846d-xxx{a}{b}", at % WORKLOADS)
 }
 
+/// Seconds, name and labels of an alert.
+type Alert<'a> = (i64, &'a str, &'a [(&'a str, &'a str)]);
+
 /// Plays alerts, a second apart from the second one given, and what is due by two minutes later.
-fn play(alerts: &[(i64, &str, &[(&str, &str)])]) -> Player {
+fn play(alerts: &[Alert<'_>]) -> Player {
     let mut player = Player::new(policy(|_| ()), cluster(), 7);
     let mut last = 0;
     for &(at, name, labels) in alerts {
@@ -82,7 +85,7 @@ fn all_down(own: bool) -> Player {
         pods.iter().map(|(at, pod)| (*at, pod.rsplit('/').next().expect("a name"))).collect();
     let labels: Vec<[(&str, &str); 2]> =
         names.iter().map(|(_, pod)| [("namespace", "shop"), ("pod", *pod)]).collect();
-    let mut alerts: Vec<(i64, &str, &[(&str, &str)])> = Vec::new();
+    let mut alerts: Vec<Alert<'_>> = Vec::new();
     for ((at, _), labels) in names.iter().zip(&labels) {
         alerts.push((*at, "KubePodNotReady", labels));
     }
