@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 
 use crate::commands::ARCHIVE;
@@ -12,6 +12,7 @@ use crate::commands::score::{self, ScoreArgs};
 use crate::commands::state::{self, StateArgs};
 use crate::commands::synth::{self, SynthArgs};
 use crate::commands::tune::{self, TuneArgs};
+use crate::required::Printed;
 use crate::score::data::{Data, Split};
 use crate::score::predictions::Predictions;
 use crate::score::table;
@@ -61,22 +62,33 @@ enum Command {
 /// Reads the arguments of this process and does what they say.
 ///
 /// # Errors
-/// When data or predictions cannot be read, or the output cannot be written.
+/// When data or predictions cannot be read, the output cannot be written, or a figure is not as
+/// `--require` asks for.
 pub fn run() -> Result<()> {
-    let text = match Cli::parse().command {
-        Command::Score(args) => score::score(&args)?,
-        Command::Tune(args) => tune::tune(&args)?,
+    let mut is_required = false;
+    let printed = match Cli::parse().command {
+        Command::Score(args) => {
+            is_required = args.require;
+            score::score(&args)?
+        }
+        Command::Tune(args) => Printed::plain(tune::tune(&args)?),
         Command::ScorePredictions { cases, split, predictions } => {
             let data = Data::read(&cases, split)?;
             let given = Predictions::read(&predictions, &data)?;
-            table::details(&data, &given)?
+            Printed::plain(table::details(&data, &given)?)
         }
-        Command::Synth(args) => synth::synth(&args)?,
-        Command::State(args) => state::state(&args)?,
-        Command::Engine(args) => engine::engine(&args)?,
+        Command::Synth(args) => {
+            is_required = args.require;
+            synth::synth(&args)?
+        }
+        Command::State(args) => Printed::plain(state::state(&args)?),
+        Command::Engine(args) => Printed::plain(engine::engine(&args)?),
     };
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).context("write to standard output")
+    stdout.write_all(printed.text.as_bytes()).context("write to standard output")?;
+    let unmet = printed.unmet;
+    ensure!(!is_required || unmet.is_empty(), "required and not met: {}", unmet.join("; "));
+    Ok(())
 }
 
 #[cfg(test)]

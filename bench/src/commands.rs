@@ -32,6 +32,12 @@ pub struct DataArgs {
 }
 
 impl DataArgs {
+    /// Whether this is the development data that comes with the project.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        self.cases.is_none() && self.storms.is_none() && self.split == Split::Dev
+    }
+
     /// Sets from `--cases` and storms from `--storms`, or both from the project's archive.
     ///
     /// # Errors

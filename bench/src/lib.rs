@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod commands;
 pub mod measure;
+pub mod required;
 pub mod score;
 pub mod synth;
 pub mod tune;

@@ -48,6 +48,50 @@ fn a_policy_file_is_scored_and_json_says_what_the_tables_say() {
     assert_eq!(json["figures"]["storms"].as_object().unwrap().len(), 25);
 }
 
+/// Rows of the README's tables are rows of what the command prints.
+#[test]
+fn the_readme_shows_what_score_prints() {
+    let printed = text(&bench(&["score"]));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(&file).unwrap();
+    let (before, rest) = readme.split_once("## How good it is\n").unwrap();
+    let (section, after) = rest.split_once("\n## ").unwrap();
+    let cells = |line: &str| line.matches('|').count();
+    let name = |line: &str| line.split('|').nth(1).unwrap_or_default().to_owned();
+    // Of each row the one of the same name and width that is printed.
+    let shown = |line: &str| {
+        let of = |row: &&str| name(row) == name(line) && cells(row) == cells(line);
+        match line.starts_with('|') {
+            true => printed.lines().find(of).unwrap_or_else(|| panic!("no {line}")).to_owned(),
+            false => line.to_owned(),
+        }
+    };
+    let expected = section.split('\n').map(shown).collect::<Vec<_>>().join("\n");
+    if std::env::var_os("BLESS").is_some() && section != expected {
+        let text = format!("{before}## How good it is\n{expected}\n## {after}");
+        return fs::write(&file, text).unwrap();
+    }
+    let hint = "run BLESS=1 cargo test -p hypocenter-bench --test score_command";
+    assert_eq!(section, expected, "{hint}");
+}
+
+/// Whoever changes the model and loses one of these figures must see it here.
+#[test]
+fn the_default_policy_is_as_good_as_required() {
+    let printed = text(&bench(&["score", "--require"]));
+    assert_eq!(row(&printed, "storms, fragments per incident")[4], "yes", "{printed}");
+    let dir = scratch("score_require");
+    let policy = dir.join("policy.yml");
+    fs::write(&policy, "grouping: {join_ratio: 0.95}\n").unwrap();
+    let worse = bench(&["score", "--require", "--policy", policy.to_str().unwrap()]);
+    assert!(!worse.status.success());
+    let said = String::from_utf8(worse.stderr).unwrap();
+    assert!(said.contains("required and not met: "), "{said}");
+    assert!(said.contains("storms, fragments per incident is "), "{said}");
+    let elsewhere = bench(&["score", "--require", "--cases", "fixtures/eval/dev.tar.gz"]);
+    assert!(!elsewhere.status.success(), "required is something of the project's data alone");
+}
+
 #[test]
 fn a_policy_that_is_not_valid_is_refused_with_its_places() {
     let dir = scratch("score_invalid");

@@ -232,7 +232,7 @@ fn the_report_has_every_kind_beside_what_is_required() {
     let options = Options { count: Some(2), ..small() };
     let draws: Vec<Draw> =
         Kind::value_variants().iter().flat_map(|&kind| scenarios(kind, &options)).collect();
-    let text = report(&draws, &Policy::default()).unwrap();
+    let text = report(&draws, &Policy::default()).unwrap().text;
     for draw in &draws {
         assert!(text.contains(&format!("| {} |", draw.name)), "{} in {text}", draw.name);
     }

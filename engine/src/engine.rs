@@ -12,6 +12,7 @@ mod reading;
 mod swapping;
 
 pub use footprint::Footprint;
+pub use swapping::OtherParameters;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -125,7 +125,7 @@ mod view;
 mod walk;
 
 pub use decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
-pub use engine::{Engine, Footprint, Progress, Supposed};
+pub use engine::{Engine, Footprint, OtherParameters, Progress, Supposed};
 pub use entity::EntityKind;
 pub use event::{AlertEvent, Breach, Seq, Side, Status};
 pub use incident::Phase;

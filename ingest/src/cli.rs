@@ -72,6 +72,9 @@ pub enum Command {
     /// Check a file without using it
     #[command(subcommand)]
     Check(CheckCommand),
+    /// Dependency graphs: look at them, merge, compare, import and export them
+    #[command(subcommand)]
+    Topology(TopologyCommand),
 }
 
 /// Arguments of `run`.
@@ -321,6 +324,138 @@ pub struct CheckArgs {
     /// The files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// What to do with dependency graphs. FILE is in any format that is known, by its name and content,
+/// or as FORMAT:FILE.
+#[derive(Subcommand, Clone, Debug)]
+pub enum TopologyCommand {
+    /// Say what is in graphs, and what is odd about them
+    Lint(LintArgs),
+    /// Make one graph of several: names without a place are those with one, where that is certain
+    Merge(MergeArgs),
+    /// Say what the second graph has and the first has not, and the other way round; exit code 4
+    /// when they differ
+    Diff(TopologyDiffArgs),
+    /// Write a graph for another tool
+    Export(ExportArgs),
+    /// Ask a source for its graph, once, and write a topology file
+    Import(ImportArgs),
+}
+
+/// Where names hold that do not say so themselves.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PlacesArgs {
+    /// The cluster before all names
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub cluster: String,
+    /// The namespace of names without one
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub namespace: String,
+    /// Clusters that the source names are part of names
+    #[arg(long)]
+    pub clusters: bool,
+}
+
+/// A form of graphs for other tools.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum TopologyFormat {
+    /// A topology file.
+    #[default]
+    Json,
+    /// Graphviz.
+    Dot,
+    /// A flow chart for documents.
+    Mermaid,
+}
+
+/// Arguments of `topology lint`.
+#[derive(Args, Clone, Debug)]
+pub struct LintArgs {
+    /// Graphs; - is standard input
+    #[arg(required = true, value_name = "[FORMAT:]FILE")]
+    pub files: Vec<PathBuf>,
+    /// Where names hold.
+    #[command(flatten)]
+    pub places: PlacesArgs,
+}
+
+/// Arguments of `topology merge`.
+#[derive(Args, Clone, Debug)]
+pub struct MergeArgs {
+    /// Graphs; - is standard input
+    #[arg(required = true, value_name = "[FORMAT:]FILE")]
+    pub files: Vec<PathBuf>,
+    /// What is written
+    #[arg(long = "format", id = "written_as", value_enum, default_value_t)]
+    pub format: TopologyFormat,
+    /// Where names hold.
+    #[command(flatten)]
+    pub places: PlacesArgs,
+}
+
+/// Arguments of `topology diff`.
+#[derive(Args, Clone, Debug)]
+pub struct TopologyDiffArgs {
+    /// The first graph
+    #[arg(value_name = "[FORMAT:]A")]
+    pub a: PathBuf,
+    /// The second graph
+    #[arg(value_name = "[FORMAT:]B")]
+    pub b: PathBuf,
+    /// Where names hold.
+    #[command(flatten)]
+    pub places: PlacesArgs,
+}
+
+/// Arguments of `topology export`.
+#[derive(Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// The graph; - is standard input
+    #[arg(value_name = "[FORMAT:]FILE")]
+    pub file: PathBuf,
+    /// What is written
+    #[arg(long = "format", id = "written_as", value_enum, default_value_t)]
+    pub format: TopologyFormat,
+    /// Where names hold.
+    #[command(flatten)]
+    pub places: PlacesArgs,
+}
+
+/// Arguments of `topology import`.
+#[derive(Args, Clone, Debug)]
+pub struct ImportArgs {
+    /// What gives the graph: service_graph, istio, linkerd, hubble, kube_state, jaeger, zipkin, kiali,
+    /// backstage, or a format of files: native, csv, dot, keep, kubectl, edges
+    #[arg(value_name = "SOURCE")]
+    pub source: String,
+    /// Its base URL: of Prometheus, or of the tool itself
+    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    pub url: Option<String>,
+    /// A file instead; - is standard input [default: -]
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// What Prometheus is asked; may be given several times [default: what the source needs]
+    #[arg(long, value_name = "QUERY", requires = "url")]
+    pub query: Vec<String>,
+    /// Namespaces that Kiali is asked for; may be given several times
+    #[arg(long = "kiali-namespace", value_name = "NAME")]
+    pub namespaces: Vec<String>,
+    /// How far back Jaeger, Zipkin and Kiali look [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse)]
+    pub lookback: Option<Duration>,
+    /// How to reach the URL: a file with what `http_config` of an output has
+    #[arg(long = "http.config.file", value_name = "FILE", requires = "url")]
+    pub http_config_file: Option<PathBuf>,
+    /// Where to write the graph [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace a file even if more than 30 % of its graph would be gone
+    #[arg(long, requires = "output")]
+    pub force: bool,
+    /// Where names hold.
+    #[command(flatten)]
+    pub places: PlacesArgs,
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ pub mod demo;
 pub mod diff;
 pub mod explain;
 pub mod feedback;
+mod outputs;
 pub mod reload;
 pub mod replay;
 pub mod run;
 pub mod servers;
+pub mod topology;
 pub mod verdicts;
 
 use std::fmt;
@@ -85,6 +87,7 @@ pub fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Feedback(FeedbackCommand::Report(args)) => feedback::report(args),
         Command::Explain(args) => explain::explain(args),
         Command::Demo(args) => demo::demo(args),
+        Command::Topology(command) => topology::topology(command),
         Command::Schema(SchemaCommand::Incident) => print(&crate::record::schema()),
         Command::Check(CheckCommand::Config(args)) => check::configs(args, &mut io::stdout()),
         Command::Check(CheckCommand::Topology(args)) => check::topologies(args, &mut io::stdout()),

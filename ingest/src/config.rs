@@ -21,7 +21,7 @@ use hypocenter_engine::{LabelLimits, Policy};
 
 pub use alertmanager::{AlertmanagerOutput, Pattern};
 pub use feedback::{Feedback, FeedbackTopic};
-pub use http::{Authorization, ClientTls, Credential, HttpConfig, ProxyUrl, TlsVersion};
+pub use http::{Authorization, ClientTls, Credential, HttpConfig, OAuth2, ProxyUrl, TlsVersion};
 pub use input::{HttpInput, Input, KafkaInput, OffsetReset};
 pub use neighbours::{Neighbours, Resync, RulesWatch};
 pub use output::{KafkaOutput, Output, WebhookOutput};
@@ -188,6 +188,17 @@ impl Config {
         }
     }
 
+    /// The settings of all HTTP clients, each with its place in the file.
+    pub fn clients(&self) -> impl Iterator<Item = (String, &HttpConfig)> {
+        let neighbours = [
+            ("neighbours.rules".to_owned(), &self.neighbours.rules.http),
+            ("neighbours.resync".to_owned(), &self.neighbours.resync.http),
+        ];
+        let of_output =
+            |(at, output): (usize, _)| Some((format!("outputs[{at}]"), client_of(output)?));
+        self.outputs.iter().enumerate().filter_map(of_output).chain(neighbours)
+    }
+
     fn read(mut self, text: &str, reader: &Reader) -> Option<Self> {
         let node = reader.parse(text)?;
         let config = &mut self;
@@ -240,5 +251,13 @@ impl Config {
                 Output::Kafka(_) | Output::Stdout => {}
             }
         }
+    }
+}
+
+fn client_of(output: &Output) -> Option<&HttpConfig> {
+    match output {
+        Output::Webhook(webhook) => Some(&webhook.http),
+        Output::Alertmanager(output) => Some(&output.http),
+        Output::Kafka(_) | Output::File { .. } | Output::Stdout => None,
     }
 }

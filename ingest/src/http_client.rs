@@ -5,6 +5,7 @@
 //! up to a limit. Redirects are not followed unless the configuration says so.
 
 pub mod address;
+mod oauth2;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
@@ -22,6 +23,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnecto
 use ureq::{Agent, Proxy};
 
 use self::address::Guarded;
+use self::oauth2::Tokens;
 use self::tls::TlsConnector;
 use crate::config::{Authorization, ClientTls, Credential, HttpConfig};
 use crate::redact::host_of;
@@ -44,6 +46,7 @@ pub struct Client {
     config: HttpConfig,
     timeout: Duration,
     agent: Mutex<Built>,
+    tokens: Option<Box<Tokens>>,
 }
 
 /// An agent, and of what files it was made.
@@ -124,11 +127,15 @@ impl Client {
         let host = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
         let host = host.ok_or("the URL has no host")?;
         let agent = build(url, &host, config, timeout, DefaultResolver::default())?;
+        let tokens = match &config.authorization {
+            Authorization::OAuth2(oauth2) => Some(Box::new(Tokens::new(oauth2, config, timeout)?)),
+            _ => None,
+        };
         warn_of_open_secrets(config);
         let stamps = stamps(&config.tls);
         let (url, place, config) = (url.to_owned(), host_of(url), config.clone());
         let agent = Mutex::new(Built { agent, stamps, is_stale: false });
-        Ok(Self { url, place, host, config, timeout, agent })
+        Ok(Self { url, place, host, config, timeout, agent, tokens })
     }
 
     /// Scheme, host and port, for logs and metrics.
@@ -158,11 +165,22 @@ impl Client {
         body: &[u8],
         body_bytes_max: u64,
     ) -> Result<Answer, ClientError> {
+        self.post_as("application/json", path, headers, body, body_bytes_max)
+    }
+
+    fn post_as(
+        &self,
+        content_type: &str,
+        path: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+        body_bytes_max: u64,
+    ) -> Result<Answer, ClientError> {
         let mut request = Request::post(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let request = request.header("content-type", "application/json");
+        let request = request.header("content-type", content_type);
         self.send(request.body(body), body_bytes_max)
     }
 
@@ -173,7 +191,11 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let mut request = request.map_err(|error| ClientError::Request(error.to_string()))?;
         let headers = request.headers_mut();
-        if let Some(value) = authorization(&self.config.authorization)? {
+        let value = match &self.tokens {
+            Some(tokens) => Some(header_value(&tokens.header()?)?),
+            None => authorization(&self.config.authorization)?,
+        };
+        if let Some(value) = value {
             headers.insert(AUTHORIZATION, value);
         }
         for (name, credential) in &self.config.headers {
@@ -194,6 +216,9 @@ impl Client {
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(|secs| Duration::from_secs(secs).min(RETRY_AFTER_MAX));
         let status = answer.status().as_u16();
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| status == 401) {
+            tokens.refused();
+        }
         let (body, truncated) = read_body(answer.body_mut(), body_bytes_max)
             .map_err(|error| ClientError::Unavailable(error.to_string()))?;
         Ok(Answer { status, retry_after, body, truncated })
@@ -285,7 +310,8 @@ fn warn_of_open_secrets(config: &HttpConfig) {
 
 fn authorization(config: &Authorization) -> Result<Option<HeaderValue>, ClientError> {
     let text = match config {
-        Authorization::None => return Ok(None),
+        // A token that is asked for comes from elsewhere.
+        Authorization::None | Authorization::OAuth2(_) => return Ok(None),
         Authorization::Basic { username, password } => {
             let pair = format!("{username}:{}", reveal(password)?);
             format!("Basic {}", BASE64_STANDARD.encode(pair))

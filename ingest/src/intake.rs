@@ -36,6 +36,12 @@ pub struct Intake {
     webhook: Mutex<Decoder>,
 }
 
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intake").finish_non_exhaustive()
+    }
+}
+
 impl Intake {
     /// Puts what is accepted into `queue`, and into `book` for readers. `clock` is the wall clock.
     #[must_use]
@@ -49,6 +55,14 @@ impl Intake {
         let decoder = |door| Mutex::new(Decoder::at(door, options.clone()));
         let (api, webhook) = (decoder(Door::Api), decoder(Door::Webhook));
         Arc::new(Self { queue, clock, counters, book, api, webhook })
+    }
+
+    /// From now on, bodies are decoded so.
+    pub fn exchange_decoder(&self, options: &Options) {
+        for (door, decoder) in [(Door::Api, &self.api), (Door::Webhook, &self.webhook)] {
+            let new = Decoder::at(door, options.clone());
+            *decoder.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        }
     }
 
     /// Adds `POST /api/v2/alerts` and `POST /webhook` to `router`.

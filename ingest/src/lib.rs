@@ -35,6 +35,7 @@ pub mod sink;
 pub mod source;
 pub mod text_file;
 mod tls_signatures;
+pub mod topology;
 pub mod topology_file;
 pub mod wire;
 pub mod yaml;

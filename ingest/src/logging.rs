@@ -13,13 +13,33 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, reload};
 
 use crate::config::{Log, LogFormat, LogLevel};
 
-/// Sends the log of this process to standard error. Only the first call has an effect.
-pub fn init(log: Log) {
+/// Sets the level of a running log; the default one of none.
+#[derive(Default)]
+pub struct SetLevel(Option<Box<dyn Fn(LogLevel) + Send + Sync>>);
+
+impl SetLevel {
+    /// Sets it.
+    pub fn set(&self, level: LogLevel) {
+        if let Some(set) = &self.0 {
+            set(level);
+        }
+    }
+}
+
+/// Sends the log of this process to standard error. Only the first call has an effect. What comes
+/// back changes the level later.
+pub fn init(log: Log) -> SetLevel {
+    let (filter, handle) = reload::Layer::new(targets(log.level));
+    let subscriber =
+        tracing_subscriber::registry().with(filter).with(lines(log.format, io::stderr));
     // A second call is a test's or a library user's own subscriber: theirs stays.
-    drop(tracing::subscriber::set_global_default(subscriber(log, io::stderr)));
+    drop(tracing::subscriber::set_global_default(subscriber));
+    // It fails where there is no log any more.
+    SetLevel(Some(Box::new(move |level| drop(handle.reload(targets(level))))))
 }
 
 /// What writes log lines to `writer`. Libraries are heard from warnings on.
@@ -27,17 +47,25 @@ pub fn subscriber<W>(log: Log, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let level = match log.level {
+    tracing_subscriber::registry().with(targets(log.level)).with(lines(log.format, writer))
+}
+
+fn targets(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
     };
-    let targets =
-        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("hypocenter", level);
-    let lines =
-        tracing_subscriber::fmt::layer().event_format(Lines(log.format)).with_writer(writer);
-    tracing_subscriber::registry().with(targets).with(lines)
+    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("hypocenter", level)
+}
+
+fn lines<S, W>(format: LogFormat, writer: W) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer().event_format(Lines(format)).with_writer(writer)
 }
 
 struct Lines(LogFormat);

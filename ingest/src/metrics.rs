@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use hypocenter_engine::Timestamp;
+use hypocenter_engine::{Policy, Timestamp, Topology};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, MetricEncoder, NoLabelSet, text as openmetrics,
@@ -183,9 +183,18 @@ impl Metrics {
         locked(&self.shared.snapshot).clone()
     }
 
-    /// Sets what does not change while running.
+    /// Sets what changes only when the configuration is read again.
     pub fn describe(&self, info: Info) {
         *locked(&self.shared.info) = info;
+    }
+
+    /// Sets what the configuration that was read again has changed of it.
+    pub fn describe_anew(&self, policy: &Policy, topology: &Topology) {
+        let mut info = locked(&self.shared.info);
+        info.policy_hash = policy.hash();
+        info.topology_version = topology.version();
+        info.topology_entities = topology.len() as u64;
+        info.topology_dependencies = topology.edges() as u64;
     }
 
     /// Counters of the HTTP servers.
@@ -232,6 +241,15 @@ impl Metrics {
         let unique = std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken(name));
         sinks.push((unique.unwrap_or_default(), Arc::clone(&counters)));
         counters
+    }
+
+    /// Has sinks made whose counters take the place of those there are, unless that fails.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn exchange_sinks<T, E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let before = std::mem::take(&mut *locked(&self.shared.sinks));
+        make().inspect_err(|_| *locked(&self.shared.sinks) = before)
     }
 
     /// Counters of the requests that `client` sends to `peer`, a scheme, host and port.

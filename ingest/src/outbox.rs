@@ -10,7 +10,7 @@ use crate::board::Board;
 use crate::metrics::{OWN, Snapshot};
 use crate::record::{IncidentRecord, rfc3339};
 use crate::replay::latency_histogram;
-use crate::shard::{Listener, Rejection, Version};
+use crate::shard::{Listener, Rejection, ShardRunner, Version};
 use crate::sink::kafka::{DeadLetter, KafkaSink};
 use crate::sink::{Cause, Outgoing, Sink, SinkError};
 use crate::source::Shard;
@@ -156,6 +156,33 @@ impl Outbox {
         }
     }
 
+    /// Puts other sinks in the place of these, and tells those what they would know after a restart.
+    pub fn exchange<'s>(
+        &mut self,
+        sinks: Vec<Box<dyn Sink>>,
+        shards: impl Iterator<Item = &'s ShardRunner>,
+    ) {
+        self.sinks = sinks;
+        for runner in shards {
+            let (engine, shard) = (runner.engine(), runner.shard());
+            for view in engine.incidents() {
+                let record = IncidentRecord::new(engine, &view, shard).with_rules(runner.holds());
+                self.restore(shard, &rendered(&record));
+            }
+            if runner.is_live() {
+                self.caught_up(runner.shard());
+            }
+        }
+    }
+
+    fn restore(&mut self, shard: &Shard, body: &[u8]) {
+        for sink in &mut self.sinks {
+            if let Err(error) = sink.restore(shard, body) {
+                self.failure.get_or_insert(error);
+            }
+        }
+    }
+
     fn fail(&mut self, error: SinkError) {
         self.failure.get_or_insert(error);
     }
@@ -206,20 +233,13 @@ impl Listener for Outbox {
     fn restored(&mut self, engine: &Engine, shard: &Shard, holds: Option<u64>) {
         for view in engine.incidents() {
             let record = IncidentRecord::new(engine, &view, shard).with_rules(holds);
-            let body = match serde_json::to_vec(&record) {
-                Ok(body) => body,
-                Err(error) => unreachable!("a record is JSON: {error}"),
-            };
+            let body = rendered(&record);
             if let Some(board) = &self.board {
                 let members = view.members();
                 members.for_each(|member| board.restored(view.id(), member.alert.fingerprint));
                 board.published(view.id(), &record, shard, &body);
             }
-            for sink in &mut self.sinks {
-                if let Err(error) = sink.restore(shard, &body) {
-                    self.failure.get_or_insert(error);
-                }
-            }
+            self.restore(shard, &body);
         }
     }
 
@@ -250,6 +270,13 @@ impl Listener for Outbox {
     fn timed(&mut self, nanos: u64) {
         self.counters.latency.record(nanos);
         self.latency.saturating_record(nanos);
+    }
+}
+
+fn rendered(record: &IncidentRecord<'_>) -> Vec<u8> {
+    match serde_json::to_vec(record) {
+        Ok(body) => body,
+        Err(error) => unreachable!("a record is JSON: {error}"),
     }
 }
 

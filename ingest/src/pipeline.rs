@@ -1,20 +1,25 @@
 //! The pipeline: records in, decisions in the shards, incident records out, and positions
 //! committed once what they caused has arrived. One thread.
 
+mod remote;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hypocenter_engine::Stats;
+use hypocenter_engine::{Policy, Snapshot, Stats};
 use tracing::{info, warn};
+
+pub use remote::{Change, Changes, Remote, remote};
 
 use crate::clock::{self, StepWatch};
 use crate::metrics::{Metrics, ShardSnapshot};
 use crate::outbox::Outbox;
 use crate::shard::{Setup, ShardRunner};
-use crate::sink::SinkError;
+use crate::sink::{Sink, SinkError};
 use crate::source::{Input, Polled, Shard, Source, SourceError};
+use crate::wire::Options;
 
 /// Longest wait for input; an idle tick is late by no more.
 const POLL: Duration = Duration::from_millis(100);
@@ -52,6 +57,7 @@ pub struct Pipeline {
     past: Stats,
     given_up: Vec<Shard>,
     steps: StepWatch,
+    changes: Option<Changes>,
 }
 
 impl Pipeline {
@@ -66,7 +72,15 @@ impl Pipeline {
             past: Stats::default(),
             given_up: Vec::new(),
             steps: StepWatch::default(),
+            changes: None,
         }
+    }
+
+    /// Lets others ask for changes.
+    #[must_use]
+    pub fn with_changes(mut self, changes: Changes) -> Self {
+        self.changes = Some(changes);
+        self
     }
 
     /// Runs until the source ends or `stop` is set, then drains: what has been read is decided,
@@ -88,6 +102,10 @@ impl Pipeline {
             self.tick();
             self.settle(source)?;
             self.publish_metrics();
+            if let Some(changes) = self.changes.take() {
+                changes.make(self);
+                self.changes = Some(changes);
+            }
             if polled == Polled::End {
                 break;
             }
@@ -105,6 +123,72 @@ impl Pipeline {
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// From now on, records go to the sinks that `make` makes, once what went to the old ones has
+    /// arrived.
+    ///
+    /// # Errors
+    /// That it has not arrived in time, or why there are no new ones; the old ones go on then.
+    pub fn exchange_outputs(
+        &mut self,
+        make: impl FnOnce() -> Result<Vec<Box<dyn Sink>>, SinkError>,
+    ) -> Result<(), String> {
+        self.outbox.flush(DRAIN);
+        self.note_deliveries().map_err(|error| error.to_string())?;
+        let outstanding = self.outbox.outstanding();
+        if outstanding > 0 {
+            let seconds = DRAIN.as_secs();
+            return Err(format!(
+                "outputs: {outstanding} records have not arrived within {seconds} s at the outputs \
+                 in force; reload again once they have"
+            ));
+        }
+        let sinks = make().map_err(|error| format!("outputs: {error}"))?;
+        self.outbox.exchange(sinks, self.shards.values());
+        Ok(())
+    }
+
+    /// From the next record of each shard on, alerts are placed on another graph, built after the
+    /// one in force, and read by a policy that differs from the one in force in mapping and kinds
+    /// at most.
+    ///
+    /// # Errors
+    /// Why they do not fit.
+    pub fn exchange_world(
+        &mut self,
+        graph: Option<Arc<Snapshot>>,
+        policy: Policy,
+    ) -> Result<(), String> {
+        let is_read_anew = policy.hash() != self.setup.policy.hash();
+        for (shard, runner) in &mut self.shards {
+            let (input, partition, position) = (&shard.input, shard.partition, runner.position());
+            if is_read_anew {
+                runner
+                    .exchange_mapping(&policy, &mut self.outbox)
+                    .map_err(|error| error.to_string())?;
+                let hash = format!("{:016x}", policy.hash());
+                info!(input, partition, position, policy = hash, "mapping exchanged");
+            }
+            if let Some(graph) = &graph {
+                runner
+                    .exchange_topology(graph, &mut self.outbox)
+                    .map_err(|error| error.to_string())?;
+                let version = format!("{:016x}", graph.topology().version());
+                info!(input, partition, position, topology = version, "topology exchanged");
+            }
+        }
+        self.setup.policy = policy;
+        if let Some(graph) = graph {
+            self.setup.topology = graph.topology().clone();
+        }
+        Ok(())
+    }
+
+    /// From now on, records are decoded so.
+    pub fn exchange_decoder(&mut self, options: &Options) {
+        self.setup.decode.clone_from(options);
+        self.shards.values_mut().for_each(|runner| runner.exchange_decoder(options));
     }
 
     fn take(&mut self, input: Input<'_>) {

@@ -3,11 +3,12 @@
 //! Run to completion: a record is decoded, applied and told of before the next one is looked at.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hypocenter_engine::{
-    AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, Policy, Progress, Seq,
-    Timestamp, Topology, Weighed,
+    AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, OtherParameters, Policy,
+    Progress, Seq, Snapshot, SnapshotError, Timestamp, Topology, Weighed,
 };
 
 use crate::clock::LogClock;
@@ -151,6 +152,51 @@ impl ShardRunner {
             traced: false,
         };
         Self { decoder: Decoder::new(setup.decode.clone()), scratch: Scratch::default(), lane }
+    }
+
+    /// From now on, records are decoded so.
+    pub fn exchange_decoder(&mut self, options: &Options) {
+        self.decoder = Decoder::new(options.clone());
+    }
+
+    /// From the next record on, alerts are placed on another graph.
+    ///
+    /// # Errors
+    /// Why the graph does not fit; nothing is changed then.
+    pub fn exchange_topology(
+        &mut self,
+        next: &Arc<Snapshot>,
+        listener: &mut dyn Listener,
+    ) -> Result<(), SnapshotError> {
+        self.lane.exchange(listener, |engine, now, decisions| {
+            engine.set_topology(Arc::clone(next), now, decisions)
+        })
+    }
+
+    /// From the next record on, alerts are read by another mapping and other words for kinds.
+    ///
+    /// # Errors
+    /// That the policy differs in more than these; nothing is changed then.
+    pub fn exchange_mapping(
+        &mut self,
+        next: &Policy,
+        listener: &mut dyn Listener,
+    ) -> Result<(), OtherParameters> {
+        self.lane.exchange(listener, |engine, now, decisions| {
+            engine.set_mapping(next.clone(), now, decisions)
+        })
+    }
+
+    /// Whether what came before a restart has been told, and every record there is has been read.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.lane.caught_up && !self.lane.is_restoring
+    }
+
+    /// Version of the table of rules' durations in use; `None` without one.
+    #[must_use]
+    pub fn holds(&self) -> Option<u64> {
+        self.lane.holds.version()
     }
 
     /// From now on, tells by [`Listener::stepped`] what is weighed for each decision.
@@ -336,6 +382,19 @@ impl Lane {
                 break;
             }
         }
+    }
+
+    /// Changes the engine between two records, as of the latest one's time.
+    fn exchange<E>(
+        &mut self,
+        listener: &mut dyn Listener,
+        change: impl FnOnce(&mut Engine, Timestamp, &mut Decisions) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let now = self.engine.now();
+        self.decisions.clear();
+        change(&mut self.engine, now, &mut self.decisions)?;
+        self.tell(None, listener);
+        Ok(())
     }
 
     fn tell(&mut self, since: Option<Instant>, listener: &mut dyn Listener) {

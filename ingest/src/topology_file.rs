@@ -23,6 +23,8 @@ use std::path::Path;
 use hypocenter_engine::{EdgeKind, EntityKind, Topology, TopologyBuilder, TopologyReport};
 
 use crate::file_error::FileError;
+pub use report::findings;
+
 use crate::text_file;
 use crate::yaml::Problem;
 
@@ -77,9 +79,17 @@ impl TopologyFile {
     /// # Errors
     /// That it cannot be read, or what is wrong in it: all of it in YAML, the first in JSON.
     pub fn load(file: &Path) -> Result<Self, FileError> {
+        Self::load_after(file, &Topology::empty())
+    }
+
+    /// Reads a file, as the graph that comes after `before` in a running engine.
+    ///
+    /// # Errors
+    /// As [`TopologyFile::load`].
+    pub fn load_after(file: &Path, before: &Topology) -> Result<Self, FileError> {
         let text = text_file::read(file, FILE_BYTES_MAX)
             .map_err(|what| FileError::new(file, vec![Problem::new(None, "", what)]))?;
-        Self::parse(&text).map_err(|problems| FileError::new(file, problems))
+        Self::parse_after(&text, before).map_err(|problems| FileError::new(file, problems))
     }
 
     /// Reads a text.
@@ -87,6 +97,10 @@ impl TopologyFile {
     /// # Errors
     /// What is wrong in it: all of it in YAML, the first in JSON.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        Self::parse_after(text, &Topology::empty())
+    }
+
+    fn parse_after(text: &str, before: &Topology) -> Result<Self, Vec<Problem>> {
         let format = match text.trim_start().chars().next() {
             None => return Err(vec![Problem::new(None, "", EMPTY)]),
             Some('{' | '[') => Format::Json,
@@ -109,7 +123,7 @@ impl TopologyFile {
         for edge in parts.edges.iter().flatten() {
             builder.typed_edge(&edge.from, &edge.to, edge.kind);
         }
-        let (topology, report) = builder.build();
+        let (topology, report) = builder.build_after(before);
         let lookalikes = lookalikes(&topology);
         Ok(Self { topology, report, lookalikes, format })
     }

@@ -82,6 +82,8 @@ fn gates_bound_what_may_differ() {
     assert!(changed > 0, "{out}");
     assert_eq!(code, 4);
     assert!(err.contains("groups of incidents"), "{err}");
+    let (_, out, _) = run(&[]);
+    assert!(out.contains("\nB - A  noise: incidents +0, of one alert +0, records "), "{out}");
     assert_eq!(run(&["--max-candidates", &changed.to_string()]).0, 0);
     let (code, _, err) = run(&["--max-candidates", &(changed - 1).to_string()]);
     assert_eq!(code, 4);

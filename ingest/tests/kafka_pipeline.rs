@@ -92,7 +92,7 @@ fn two_topics_in_incidents_and_dead_letters_out() {
         let (config, stop, metrics) = (config(&brokers), Arc::clone(&stop), metrics.clone());
         thread::spawn(move || {
             let setup = run::setup_with(&config, Topology::empty());
-            run::serve(&config, setup, &metrics, &stop, &run::Inlet::default()).map(drop)
+            run::serve(&config, setup, &metrics, &stop, run::Inlet::default()).map(drop)
         })
     };
 

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::process::Command;
 
 use hypocenter::neighbours::{HoldTable, Holds};
 use serde_json::{Value, json};
@@ -97,4 +98,23 @@ fn durations_of_rules_move_onsets_and_are_part_of_the_replayable_input() {
         assert_eq!(record["provenance"]["rules"], version);
     }
     assert!(plain.contains("\"rules\":null"));
+}
+
+/// The README shows the beginning of what its first command prints, the first incident included.
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let demo = Command::new(env!("CARGO_BIN_EXE_hypocenter")).arg("demo").output().unwrap();
+    assert!(demo.status.success(), "{}", String::from_utf8_lossy(&demo.stderr));
+    let printed = String::from_utf8(demo.stdout).unwrap();
+    let parts: Vec<&str> = printed.splitn(3, "\n\n").collect();
+    let shown = format!("{}\n\n{}\n", parts[0], parts[1]);
+    let file = common::fixtures().join("../README.md");
+    let readme = fs::read_to_string(&file).unwrap();
+    let (before, rest) = readme.split_once("```text\n").unwrap();
+    let (block, after) = rest.split_once("```").unwrap();
+    if std::env::var_os("BLESS").is_some() && block != shown {
+        fs::write(&file, format!("{before}```text\n{shown}```{after}")).unwrap();
+        return;
+    }
+    assert_eq!(block, shown, "run BLESS=1 cargo test -p hypocenter --test replay");
 }

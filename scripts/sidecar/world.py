@@ -8,12 +8,11 @@ from .harness import Process, fetch, free_ports
 from .service_graph import GRAPH, RULES, Exporter, Receiver, serve
 
 RESEND = 2  # seconds; Prometheus' default is a minute
-REFRESH = 2  # seconds; Hypocenter's default is a minute
+REFRESH = 4  # seconds; Hypocenter's default is a minute
 LIFE = 4 * REFRESH  # seconds that an alert of ours lives in Alertmanager when nobody repeats it
-# Seconds; Alertmanager's default is 30. A Hypocenter that is killed while a candidate still changes
-# leaves an alert with the candidate of that moment, for LIFE after the kill. It must be over when
-# Alertmanager first notifies; the rest is for a busy machine.
-GROUP_WAIT = LIFE + 4
+# Seconds; Alertmanager's default is 30. Less than LIFE: a Hypocenter that is killed while a candidate
+# still changes leaves an alert with the candidate of that moment, and the next one must end it.
+GROUP_WAIT = 10
 
 
 def seconds(text):

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::tune::SearchArgs;
 use super::{DataArgs, config, policy_text, write};
+use crate::required::{self, Printed};
 use crate::score::calibration::Calibration;
 use crate::score::data::Data;
 use crate::score::evaluation::Evaluation;
@@ -41,6 +42,9 @@ pub struct ScoreArgs {
     /// its parameters are picked on the others, as `tune` does by default. Takes minutes.
     #[arg(long)]
     pub leave_one_out: bool,
+    /// Fail when a figure is not as required of the default policy on the project's own data.
+    #[arg(long, conflicts_with_all = ["cases", "storms", "ablate", "calibration", "leave_one_out"])]
+    pub require: bool,
     /// Also write the figures there, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -50,7 +54,7 @@ pub struct ScoreArgs {
 ///
 /// # Errors
 /// When data or policy cannot be read, or a file cannot be written.
-pub fn score(args: &ScoreArgs) -> Result<String> {
+pub fn score(args: &ScoreArgs) -> Result<Printed> {
     let data = args.data.read()?;
     let config = config(args.policy.as_deref())?;
     let policy_hash = config.policy.hash();
@@ -82,10 +86,17 @@ pub fn score(args: &ScoreArgs) -> Result<String> {
     if args.leave_one_out {
         parts.push(leave_one_out(&data, args, config)?);
     }
+    let mut unmet = Vec::new();
     if parts.is_empty() {
         parts = tables(&data, &given)?;
+        if args.data.is_development() {
+            let required = required::on_development_data(&evaluation.headline());
+            // Behind the two tables that compare, before the details.
+            parts.insert(2, required.text);
+            unmet = required.unmet;
+        }
     }
-    Ok(parts.join("\n"))
+    Ok(Printed { text: parts.join("\n"), unmet })
 }
 
 fn leave_one_out(data: &Data, args: &ScoreArgs, config: Config) -> Result<String> {

@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
 use super::config;
+use crate::required::Printed;
 use crate::synth::{Draw, Kind, Options, report, scenarios, write};
 
 /// Sizes of large graphs. In smaller ones there is no place for some faults.
@@ -33,6 +34,9 @@ pub struct SynthArgs {
     /// A configuration file, as the daemon reads it, whose policy is used [default: all defaults].
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// Fail when a figure is not as required.
+    #[arg(long, conflicts_with = "write")]
+    pub require: bool,
     /// Write the scenarios there, a folder each in the form of recorded storms, and measure
     /// nothing.
     #[arg(long, value_name = "DIR")]
@@ -43,7 +47,7 @@ pub struct SynthArgs {
 ///
 /// # Errors
 /// When the policy cannot be read, or a file cannot be written.
-pub fn synth(args: &SynthArgs) -> Result<String> {
+pub fn synth(args: &SynthArgs) -> Result<Printed> {
     let kinds = match args.kind.as_slice() {
         [] => Kind::value_variants(),
         some => some,
@@ -70,7 +74,7 @@ pub fn synth(args: &SynthArgs) -> Result<String> {
         write::write(&make(), dir)?;
         written += 1;
     }
-    Ok(format!("{written} scenarios in {}\n", dir.display()))
+    Ok(Printed::plain(format!("{written} scenarios in {}\n", dir.display())))
 }
 
 /// Seeds from the first to the last: `1..3` is 1, 2 and 3.

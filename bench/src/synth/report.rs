@@ -10,28 +10,10 @@ use super::decoys;
 use super::kinds::{Draw, Kind};
 use super::play::{play, play_as};
 use super::scenario::Scenario;
+use crate::required::{Bound, Printed};
 use crate::score::data::{Origin, TrueIncident};
 use crate::score::grouping::{Figures, score};
 use crate::score::predictions::MemberLine;
-
-/// What is required of a figure.
-#[derive(Clone, Copy, Debug)]
-enum Bound {
-    AtMost(f64),
-    AtLeast(f64),
-    Open,
-}
-
-impl Bound {
-    fn cells(self, value: f64) -> String {
-        let (sign, limit, is_met) = match self {
-            Self::AtMost(limit) => ('≤', limit, value <= limit),
-            Self::AtLeast(limit) => ('≥', limit, value >= limit),
-            Self::Open => return "| | |".to_owned(),
-        };
-        format!("| {sign} {limit} | {} |", if is_met { "yes" } else { "**no**" })
-    }
-}
 
 /// One scenario, measured.
 struct Measured {
@@ -53,10 +35,10 @@ struct Measured {
 ///
 /// # Errors
 /// When a scenario cannot be scored.
-pub fn report(draws: &[Draw], policy: &Policy) -> Result<String> {
+pub fn report(draws: &[Draw], policy: &Policy) -> Result<Printed> {
     let mut text = String::from("| scenario | drawn | figure | measured | required | met |\n");
     text += "|---|---|---|---|---|---|\n";
-    let mut by_decoy = String::new();
+    let (mut by_decoy, mut unmet) = (String::new(), Vec::new());
     for draw in draws {
         let mut measured = Vec::new();
         for make in &draw.makers {
@@ -82,6 +64,9 @@ pub fn report(draws: &[Draw], policy: &Policy) -> Result<String> {
         for (figure, value, bound) in figures(draw.kind, &measured) {
             let (name, drawn, cells) = (&draw.name, measured.len(), bound.cells(value));
             writeln!(text, "| {name} | {drawn} | {figure} | {value:.3} {cells}")?;
+            if !bound.is_met(value) {
+                unmet.push(format!("{name}: {figure} is {value:.3}"));
+            }
         }
         for decoy in decoys::NAMES {
             let with: Vec<Figures> =
@@ -103,7 +88,7 @@ pub fn report(draws: &[Draw], policy: &Policy) -> Result<String> {
         text += "|---|---|---|---|---|---|---|\n";
         text += &by_decoy;
     }
-    Ok(text)
+    Ok(Printed { text, unmet })
 }
 
 fn figures(kind: Kind, measured: &[Measured]) -> Vec<(&'static str, f64, Bound)> {

@@ -8,11 +8,17 @@ use crate::alerts::{AlertKey, Place};
 use crate::decision::{Decisions, RerankCause};
 use crate::incident::IncidentKey;
 use crate::model::Link;
+use crate::policy::Policy;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::subject::Subject;
 use crate::symbol::{Symbol, Symbols};
 use crate::time::Timestamp;
 use crate::topology::Topology;
+
+/// Parameters that a running engine cannot exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("more than the mapping and the words for kinds differs: that takes a new engine")]
+pub struct OtherParameters;
 
 /// Incidents taken over to a new graph with each event, and slots looked at for them.
 const RENEWED_PER_EVENT: usize = 4;
@@ -59,6 +65,36 @@ impl Engine {
                 self.world.before = None;
             }
         }
+        self.publish(decisions);
+        Ok(())
+    }
+
+    /// Reads new alerts by another mapping and other words for kinds from log time `at` on, between
+    /// two events. Call [`Engine::advance`] until it is done before, as for [`Engine::apply`].
+    ///
+    /// Known alerts stay where they are until they are forgotten. All other parameters are in the
+    /// figures of live incidents and must stay as they are.
+    ///
+    /// The same calls at the same positions give the same decisions.
+    ///
+    /// # Errors
+    /// When something else differs; nothing is changed then.
+    pub fn set_mapping(
+        &mut self,
+        next: Policy,
+        at: Timestamp,
+        decisions: &mut Decisions,
+    ) -> Result<(), OtherParameters> {
+        let mut spec = next.spec().clone();
+        let ours = self.world.policy.spec();
+        spec.mapping.clone_from(&ours.mapping);
+        spec.kinds.clone_from(&ours.kinds);
+        if spec != *ours {
+            return Err(OtherParameters);
+        }
+        self.pass_all(at, decisions);
+        self.now = self.now.max(at);
+        self.world.policy = next;
         self.publish(decisions);
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use hypocenter_engine::Span;
+use hypocenter_engine::{MappingRule, OtherParameters, Span};
 
 use super::*;
 
@@ -519,4 +519,54 @@ fn merged_names_the_one_that_goes_on() {
         20 published #1 v2 open root=db firing=5/5
         ",
     );
+}
+
+/// New alerts are read by another mapping, known ones stay where they are; nothing else may differ.
+#[test]
+fn another_mapping_is_for_new_alerts_only() {
+    let by_pod = |spec: &mut PolicySpec| {
+        spec.mapping.0.insert(
+            0,
+            MappingRule {
+                name: "pod".to_owned(),
+                any_of: vec!["pod".to_owned()],
+                to: "${value}".to_owned(),
+                ..MappingRule::default()
+            },
+        );
+    };
+    let mut told = Vec::new();
+    for seed in [1, 2] {
+        let mut player = Player::new(policy(|_| ()), graph("api>db"), seed);
+        let alert = |at: i64, name: &str| {
+            let labels = [("alertname", name), ("service", "api"), ("pod", "db")];
+            let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            Event {
+                now: at,
+                labels,
+                starts: Some(at),
+                ends: None,
+                status: None,
+                breach: None,
+                held: 0,
+            }
+        };
+        player.step(&alert(1_000, "LatencyHigh"));
+        assert_eq!(player.remap(policy(by_pod), 2_000), Ok(()));
+        assert_eq!(player.engine.policy().hash(), policy(by_pod).hash());
+        player.step(&alert(3_000, "LatencyHigh"));
+        player.step(&alert(4_000, "DiskFull"));
+        let other = policy(|spec| spec.times.settle_for = Span::from_secs(77));
+        assert_eq!(player.remap(other, 5_000), Err(OtherParameters));
+        let mut entities: Vec<(String, String)> = Vec::new();
+        for view in player.engine.incidents() {
+            let members = view.members();
+            entities.extend(members.map(|m| (m.alertname.to_owned(), m.entity.to_owned())));
+        }
+        entities.sort();
+        let expected = [("DiskFull", "db"), ("LatencyHigh", "api")];
+        assert_eq!(entities, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        told.push(player.told);
+    }
+    assert_eq!(told[0], told[1], "whatever the hash seed");
 }

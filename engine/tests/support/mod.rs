@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use hypocenter_engine::{
     AlertEvent, Breach, Decision, Decisions, Engine, Episode, Fingerprint, HashSeed, IncidentId,
-    IncidentView, LabelLimits, Labels, Policy, PolicySpec, Progress, Score, Seq, Snapshot, Span,
-    Status, Timestamp, Topology, TopologyBuilder,
+    IncidentView, LabelLimits, Labels, OtherParameters, Policy, PolicySpec, Progress, Score, Seq,
+    Snapshot, Span, Status, Timestamp, Topology, TopologyBuilder,
 };
 
 /// An event that owns its texts. Times are in milliseconds.
@@ -149,6 +149,17 @@ impl Player {
         assert_eq!(done, Ok(()), "a graph of tests fits");
         self.engine.check();
         self.note();
+    }
+
+    /// Changes over to other parameters, of which mapping and kinds may differ.
+    pub(crate) fn remap(&mut self, policy: Policy, at: i64) -> Result<(), OtherParameters> {
+        self.advance(at);
+        self.decisions.clear();
+        let at = Timestamp::from_millis(at);
+        let done = self.engine.set_mapping(policy, at, &mut self.decisions);
+        self.engine.check();
+        self.note();
+        done
     }
 
     /// Applies an event, without advancing before.

@@ -61,7 +61,7 @@ pub fn demo(args: &DemoArgs) -> Result<(), Failure> {
             .topology;
         thread::spawn(move || {
             let setup = run::setup_with(&config, topology);
-            run::serve(&config, setup, &metrics, &stop, &run::Inlet::default())
+            run::serve(&config, setup, &metrics, &stop, run::Inlet::default())
         })
     };
     let arrived = watch(&metrics, count, || pipeline.is_finished());

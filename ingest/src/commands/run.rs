@@ -10,6 +10,7 @@ use hypocenter_engine::{HashSeed, Topology};
 use signal_hook::consts::SIGHUP;
 use tracing::{info, warn};
 
+use super::outputs::outbox;
 use super::reload::Reloader;
 use super::replay::decode_options;
 use super::servers::Servers;
@@ -17,26 +18,19 @@ use super::{Exit, Failure, load_holds, load_topology, verdicts};
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, Input, KafkaInput, OffsetReset, Output, Web};
+use crate::config::{Config, Input, KafkaInput, OffsetReset};
 use crate::logging;
 use crate::metrics::{Info, Metrics};
 use crate::neighbours::Holds;
-use crate::neighbours::watch::Watch;
-use crate::outbox::Outbox;
-use crate::pipeline::{Pipeline, PipelineError};
+use crate::pipeline::{Changes, Pipeline, PipelineError, remote};
 use crate::shard::Setup;
-use crate::sink::alertmanager::AlertmanagerSink;
-use crate::sink::file::FileSink;
-use crate::sink::kafka::{KafkaSink, KafkaSinkConfig};
-use crate::sink::stdout::StdoutSink;
-use crate::sink::webhook::{WebhookOptions, WebhookSink};
-use crate::sink::{Sink, SinkError};
 use crate::source::file::{FileSource, LINE_BYTES_MAX};
 use crate::source::http::{HttpSource, Queue};
 use crate::source::kafka::{FirstStart, KafkaSource, KafkaSourceConfig};
 use crate::source::several::Several;
 use crate::source::stdin::StdinSource;
 use crate::source::{Source, SourceError};
+use crate::wire::Options;
 
 /// Does what `run` asks for.
 ///
@@ -44,10 +38,10 @@ use crate::source::{Source, SourceError};
 /// [`Failure`] with the exit code.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = Reloader::load(args)?;
-    logging::init(config.log);
+    let level = logging::init(config.log);
     let stop = stop_on_signals()?;
     let metrics = Metrics::default();
-    let reloader = Reloader::new(args, &metrics);
+    let reloader = Reloader::new(args, &metrics, level);
     reload_on_signal(&reloader)?;
     let by_request = Arc::clone(&reloader);
     let feedback = verdicts::open(&config.feedback, &metrics)?;
@@ -57,13 +51,15 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let servers = Servers::start(&config, &metrics, reload, guarded)?;
     let ready = servers.readiness();
     let outcome = setup(&config).and_then(|setup| {
-        reloader.runs(&config, setup.topology.version());
+        let (remote, changes) = remote();
+        reloader.runs(&config, &setup, remote, servers.posted().cloned())?;
         let inlet = Inlet {
+            changes: Some(changes),
             queue: servers.queue().cloned(),
             board: Some(servers.board().clone()),
             ready: &|state| ready.set(state),
         };
-        serve(&config, setup, &metrics, &stop, &inlet)
+        serve(&config, setup, &metrics, &stop, inlet)
     });
     servers.stop();
     if outcome.is_ok() {
@@ -78,13 +74,15 @@ pub struct Inlet<'a> {
     pub queue: Option<Queue>,
     /// Where readers see what is decided.
     pub board: Option<Board>,
+    /// What is asked of the running pipeline.
+    pub changes: Option<Changes>,
     /// Hears when the pipeline is ready, and is not.
     pub ready: &'a dyn Fn(bool),
 }
 
 impl Default for Inlet<'_> {
     fn default() -> Self {
-        Self { queue: None, board: None, ready: &|_| () }
+        Self { queue: None, board: None, changes: None, ready: &|_| () }
     }
 }
 
@@ -98,7 +96,7 @@ pub fn serve(
     setup: Setup,
     metrics: &Metrics,
     stop: &Arc<AtomicBool>,
-    inlet: &Inlet<'_>,
+    inlet: Inlet<'_>,
 ) -> Result<Histogram<u64>, Failure> {
     describe(metrics, &setup);
     let mut outbox = outbox(config, metrics).map_err(|e| Failure::new(Exit::Unavailable, e))?;
@@ -106,10 +104,12 @@ pub fn serve(
         outbox = outbox.with_board(board.clone());
     }
     let mut source =
-        source(&config.input, inlet).map_err(|e| Failure::new(Exit::Unavailable, e))?;
-    let _watch = watch_rules(config, &setup, metrics)?;
+        source(&config.input, &inlet).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     (inlet.ready)(true);
     let mut pipeline = Pipeline::new(setup, outbox, metrics.clone());
+    if let Some(changes) = inlet.changes {
+        pipeline = pipeline.with_changes(changes);
+    }
     let outcome = pipeline.run(source.as_mut(), stop);
     (inlet.ready)(false);
     let failed = |error| {
@@ -140,30 +140,22 @@ fn setup(config: &Config) -> Result<Setup, Failure> {
 /// What a configuration and a graph come to.
 #[must_use]
 pub fn setup_with(config: &Config, topology: Topology) -> Setup {
-    let mut decode = decode_options(config);
-    if matches!(config.input, Input::File { .. }) {
-        decode.body_bytes_max = LINE_BYTES_MAX;
-    }
+    let decode = decoding(config);
     // Senders must not be able to guess the key of the hash tables. It changes no decision.
     let seed = HashSeed(clock::wall().as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
     Setup { policy: config.policy.clone(), topology, seed, decode, holds: Holds::default() }
 }
 
-/// Asks Prometheus for its rules from now on, if there is one to ask.
-fn watch_rules(
-    config: &Config,
-    setup: &Setup,
-    metrics: &Metrics,
-) -> Result<Option<Watch>, Failure> {
-    let rules = &config.neighbours.rules;
-    if rules.urls.is_empty() {
-        return Ok(None);
+/// What the decoder accepts of this input.
+pub(super) fn decoding(config: &Config) -> Options {
+    let mut decode = decode_options(config);
+    if matches!(config.input, Input::File { .. }) {
+        decode.body_bytes_max = LINE_BYTES_MAX;
     }
-    let watch = Watch::start(rules, &setup.holds, metrics);
-    watch.map(Some).map_err(|why| Failure::new(Exit::Unavailable, why))
+    decode
 }
 
-fn describe(metrics: &Metrics, setup: &Setup) {
+pub(super) fn describe(metrics: &Metrics, setup: &Setup) {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     metrics.describe(Info {
         policy_hash: setup.policy.hash(),
@@ -203,48 +195,6 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(failed)?;
     }
     Ok(stop)
-}
-
-fn outbox(config: &Config, metrics: &Metrics) -> Result<Outbox, SinkError> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    for output in &config.outputs {
-        sinks.push(match output {
-            Output::Stdout => Box::new(StdoutSink::new(metrics.sink("stdout"))),
-            Output::File { path } => Box::new(FileSink::open(path, metrics.sink("file"))?),
-            Output::Webhook(webhook) => {
-                let mut options = WebhookOptions::new(&webhook.url, webhook.timeout);
-                options.http = webhook.http.clone();
-                Box::new(WebhookSink::start(&options, metrics.sink("webhook"))?)
-            }
-            Output::Alertmanager(output) => {
-                let tenant = config.policy.spec().labels.tenant.as_deref();
-                let mut output = output.clone();
-                output.incident_url = output.incident_url.or_else(|| incident_url(&config.web));
-                Box::new(AlertmanagerSink::start(&output, tenant, metrics)?)
-            }
-            Output::Kafka(kafka) => {
-                let mut sink = KafkaSinkConfig::new(&kafka.brokers.join(","), &kafka.topic);
-                sink.properties.extend(kafka.properties.clone());
-                Box::new(KafkaSink::new(sink)?.counted(metrics.sink("kafka")))
-            }
-        });
-    }
-    let outbox = Outbox::new(sinks);
-    let Input::Kafka(input) = &config.input else {
-        return Ok(outbox);
-    };
-    let Some(topic) = &input.dead_letter_topic else {
-        return Ok(outbox);
-    };
-    let mut sink = KafkaSinkConfig::new(&input.brokers.join(","), topic);
-    sink.properties.extend(input.properties.clone());
-    Ok(outbox.with_dead_letters(KafkaSink::new(sink)?, topic.clone()))
-}
-
-/// The page of an incident as the API has it, where it is said how people reach that.
-fn incident_url(web: &Web) -> Option<String> {
-    let base = web.external_url.as_deref()?.trim_end_matches('/');
-    Some(format!("{base}/api/v1/incidents/{{incident}}"))
 }
 
 fn source(input: &Input, inlet: &Inlet<'_>) -> Result<Box<dyn Source>, SourceError> {
@@ -295,18 +245,4 @@ pub(super) fn kafka_config(kafka: &KafkaInput, topic: &str) -> KafkaSourceConfig
         config.properties.insert("group.instance.id".to_owned(), id);
     }
     config
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn incidents_are_linked_where_people_reach_us() {
-        let web =
-            |url: Option<&str>| Web { external_url: url.map(str::to_owned), ..Web::default() };
-        assert_eq!(incident_url(&web(None)), None);
-        let link = incident_url(&web(Some("https://h.example/hypo/")));
-        assert_eq!(link.as_deref(), Some("https://h.example/hypo/api/v1/incidents/{incident}"));
-    }
 }

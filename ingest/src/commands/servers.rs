@@ -37,6 +37,7 @@ pub struct Servers {
     routes: Vec<String>,
     ready: Readiness,
     queue: Option<Queue>,
+    posted: Option<Arc<Intake>>,
     /// Asks Alertmanager what fires, at the start.
     _resync: Option<Resync>,
     board: Board,
@@ -132,11 +133,12 @@ impl Servers {
         if let Some(feedback) = feedback {
             router = feedback.routes(router);
         }
-        let (mut queue, mut apart, mut resync) = (None, None, None);
+        let (mut queue, mut posted, mut apart, mut resync) = (None, None, None, None);
         if let Input::Http(http) = &config.input {
             let places = Queue::new(http.queue, clock::wall);
             let (intake, api) = intake(config, metrics, &places, (&board, &turns));
             queue = Some(places);
+            posted = Some(Arc::clone(&intake));
             resync = start_resync(config, metrics, &intake)?;
             router = api.routes(router);
             let is_one = http.listen_addresses == config.web.listen_addresses;
@@ -151,6 +153,7 @@ impl Servers {
         let start = |name, addresses: &[SocketAddr], router, security, setting| {
             let limits = Limits {
                 connections_max: config.web.connections_max,
+                connections_per_address_max: config.web.connections_per_address_max,
                 body_bytes_max: config.accept.body_bytes_max,
                 ..Limits::default()
             };
@@ -168,7 +171,7 @@ impl Servers {
             info!(address = %Shown(server.addresses()), "taking alerts");
             intake = Some(server);
         }
-        Ok(Self { web, intake, routes, ready, queue, _resync: resync, board })
+        Ok(Self { web, intake, routes, ready, queue, posted, _resync: resync, board })
     }
 
     /// What `/-/ready` says.
@@ -181,6 +184,12 @@ impl Servers {
     #[must_use]
     pub fn queue(&self) -> Option<&Queue> {
         self.queue.as_ref()
+    }
+
+    /// Where alerts are posted to; `None` when nothing can be posted.
+    #[must_use]
+    pub fn posted(&self) -> Option<&Arc<Intake>> {
+        self.posted.as_ref()
     }
 
     /// Methods and paths of all servers, such as `GET /metrics`.

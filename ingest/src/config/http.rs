@@ -1,8 +1,12 @@
 //! `http_config`: how an HTTP client shows who it is and whom it trusts, in the form that
 //! Prometheus and Alertmanager have for it.
 
+mod oauth2;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+pub use oauth2::OAuth2;
 
 use crate::file_error::FileError;
 use crate::http_client::address::Network;
@@ -52,6 +56,30 @@ pub enum Authorization {
         /// The token.
         credentials: Credential,
     },
+    /// A token that is asked for with our own credentials, and again before it expires.
+    OAuth2(Box<OAuth2>),
+}
+
+impl Authorization {
+    fn secret_mut(&mut self) -> Option<&mut Credential> {
+        match self {
+            Self::None => None,
+            Self::Basic { password: secret, .. } | Self::Token { credentials: secret, .. } => {
+                Some(secret)
+            }
+            Self::OAuth2(oauth2) => Some(&mut oauth2.client_secret),
+        }
+    }
+
+    fn secret(&self) -> Option<&Credential> {
+        match self {
+            Self::None => None,
+            Self::Basic { password: secret, .. } | Self::Token { credentials: secret, .. } => {
+                Some(secret)
+            }
+            Self::OAuth2(oauth2) => Some(&oauth2.client_secret),
+        }
+    }
 }
 
 /// Something secret, or where it is.
@@ -78,6 +106,13 @@ pub struct ClientTls {
     pub insecure_skip_verify: bool,
     /// The oldest version of TLS that is spoken.
     pub min_version: TlsVersion,
+}
+
+impl ClientTls {
+    fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let Self { ca_file, cert_file, key_file, .. } = self;
+        [ca_file, cert_file, key_file].into_iter().flatten()
+    }
 }
 
 /// Versions of TLS that are spoken.
@@ -126,26 +161,26 @@ impl HttpConfig {
             &Credential::Inline(_) => None,
             Credential::File(path) => Some(path.as_path()),
         };
-        let secret = match &self.authorization {
-            Authorization::None => None,
-            Authorization::Basic { password: secret, .. }
-            | Authorization::Token { credentials: secret, .. } => Some(secret),
-        };
+        let secret = self.authorization.secret();
         let headers = self.headers.iter().map(|(_, credential)| credential);
-        let key = self.tls.key_file.as_deref();
-        secret.into_iter().chain(headers).filter_map(file).chain(key)
+        let keys = [
+            self.tls.key_file.as_deref(),
+            match &self.authorization {
+                Authorization::OAuth2(oauth2) => oauth2.tls.key_file.as_deref(),
+                _ => None,
+            },
+        ];
+        secret.into_iter().chain(headers).filter_map(file).chain(keys.into_iter().flatten())
     }
 
     /// Takes relative paths from `directory`.
     pub(super) fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
-        let ClientTls { ca_file, cert_file, key_file, .. } = &mut self.tls;
-        [ca_file, cert_file, key_file].into_iter().flatten().for_each(join);
-        let secret = match &mut self.authorization {
-            Authorization::None => None,
-            Authorization::Basic { password: secret, .. }
-            | Authorization::Token { credentials: secret, .. } => Some(secret),
-        };
+        self.tls.files_mut().for_each(join);
+        if let Authorization::OAuth2(oauth2) = &mut self.authorization {
+            oauth2.tls.files_mut().for_each(join);
+        }
+        let secret = self.authorization.secret_mut();
         for credential in secret.into_iter().chain(self.headers.iter_mut().map(|(_, c)| c)) {
             if let Credential::File(path) = credential {
                 join(path);
@@ -159,32 +194,27 @@ pub(super) fn read(parent: &mut Section<'_, '_>, into: &mut HttpConfig) {
 }
 
 fn read_keys(s: &mut Section<'_, '_>, into: &mut HttpConfig) {
-    let basic = read_basic(s);
-    let token = read_token(s);
-    into.authorization = match (basic, token) {
-        (Some(_), Some(_)) => {
-            s.problem("authorization", "is given beside basic_auth; keep one of them");
-            Authorization::None
-        }
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => Authorization::None,
-    };
-    s.section("tls_config", |s| read_tls(s, &mut into.tls));
-    let mut proxy = None;
-    s.optional("proxy_url", &mut proxy);
-    if let Some(url) = proxy {
-        let uri = url.parse::<ureq::http::Uri>().ok();
-        if uri.is_some_and(|u| u.scheme_str() == Some("http") && u.host().is_some()) {
-            into.proxy_url = Some(ProxyUrl(url));
-        } else {
-            // Not shown: it may carry a password.
-            let what = "must be an http URL with a host, such as http://proxy:3128; other \
-                        kinds of proxies are not spoken to";
-            s.problem("proxy_url", what);
+    let ways = [
+        ("basic_auth", read_basic(s)),
+        ("authorization", read_token(s)),
+        ("oauth2", oauth2::read(s)),
+    ];
+    let mut given = ways.into_iter().filter_map(|(key, found)| Some((key, found?)));
+    if let Some((first, found)) = given.next() {
+        into.authorization = found;
+        for (key, _) in given {
+            s.problem(key, format!("is given beside {first}; keep one of them"));
         }
     }
+    s.section("tls_config", |s| read_tls(s, &mut into.tls));
+    read_proxy(s, &mut into.proxy_url);
     const FLAGS: [(&str, bool); 2] = [("true", true), ("false", false)];
     s.choice("follow_redirects", &FLAGS, &mut into.follow_redirects);
+    let mut http2 = false;
+    s.choice("enable_http2", &FLAGS, &mut http2);
+    if http2 {
+        s.problem("enable_http2", "is true, but HTTP/1.1 is what is spoken; leave it out");
+    }
     read_headers(s, &mut into.headers);
     let mut networks = Vec::new();
     s.texts("allow_addresses", &mut networks);
@@ -192,6 +222,22 @@ fn read_keys(s: &mut Section<'_, '_>, into: &mut HttpConfig) {
         match text.parse() {
             Ok(network) => into.allow_addresses.push(network),
             Err(what) => s.problem(&format!("allow_addresses[{at}]"), format!("is {text}, {what}")),
+        }
+    }
+}
+
+fn read_proxy(s: &mut Section<'_, '_>, into: &mut Option<ProxyUrl>) {
+    let mut proxy = None;
+    s.optional("proxy_url", &mut proxy);
+    if let Some(url) = proxy {
+        let uri = url.parse::<ureq::http::Uri>().ok();
+        if uri.is_some_and(|u| u.scheme_str() == Some("http") && u.host().is_some()) {
+            *into = Some(ProxyUrl(url));
+        } else {
+            // Not shown: it may carry a password.
+            let what = "must be an http URL with a host, such as http://proxy:3128; other \
+                        kinds of proxies are not spoken to";
+            s.problem("proxy_url", what);
         }
     }
 }

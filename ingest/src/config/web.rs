@@ -22,6 +22,8 @@ pub struct Web {
     pub route_prefix: Option<String>,
     /// Connections that may be open at once, on each of the servers.
     pub connections_max: usize,
+    /// Of these, how many one address may have.
+    pub connections_per_address_max: usize,
     /// Memory for incidents that can be read, in bytes of their records.
     pub incidents_bytes_max: usize,
     /// Memory for alerts that can be read, in bytes.
@@ -39,6 +41,7 @@ impl Default for Web {
             external_url: None,
             route_prefix: None,
             connections_max: 1_000,
+            connections_per_address_max: 500,
             incidents_bytes_max: 64 << 20,
             alerts_bytes_max: 256 << 20,
             allow_unauthenticated: false,
@@ -75,6 +78,7 @@ pub(super) fn read(s: &mut Section<'_, '_>, into: &mut Web) {
     }
     s.optional("route_prefix", &mut into.route_prefix);
     s.whole("connections_max", 10..=100_000, &mut into.connections_max);
+    s.whole("connections_per_address_max", 1..=100_000, &mut into.connections_per_address_max);
     s.whole("incidents_bytes_max", 1 << 20..=1 << 40, &mut into.incidents_bytes_max);
     s.whole("alerts_bytes_max", 1 << 20..=1 << 40, &mut into.alerts_bytes_max);
     s.choice(

@@ -73,7 +73,9 @@ impl Gates {
             return match (diff.changed, moved) {
                 (0, 0) => Vec::new(),
                 (changed, moved) => {
-                    vec![format!("{changed} groups of incidents and {moved} suppressions differ")]
+                    vec![format!(
+                        "groups of incidents that differ: {changed}, suppressions: {moved}"
+                    )]
                 }
             };
         }

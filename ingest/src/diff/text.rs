@@ -16,6 +16,7 @@ impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         totals(f, "A", &self.a)?;
         totals(f, "B", &self.b)?;
+        noise(f, &self.a, &self.b)?;
         let equal = self.count.get(&Kind::Same).copied().unwrap_or_default();
         let counts = Kind::ALL.into_iter().skip(1);
         let counts = counts.map(|kind| format!("{} {}", kind.name(), self.count[&kind]));
@@ -46,6 +47,19 @@ fn totals(f: &mut fmt::Formatter<'_>, name: &str, totals: &Totals) -> fmt::Resul
          records; {placed} alerts placed{}",
         Plain(&totals.config),
         by.collect::<String>()
+    )
+}
+
+/// What people would hear more or less of.
+fn noise(f: &mut fmt::Formatter<'_>, a: &Totals, b: &Totals) -> fmt::Result {
+    let suppressed = |side: &Totals| side.suppressed.values().sum::<usize>() as i128;
+    writeln!(
+        f,
+        "B - A  noise: incidents {:+}, of one alert {:+}, records {:+}, suppressed alerts {:+}",
+        b.incidents as i128 - a.incidents as i128,
+        b.singles as i128 - a.singles as i128,
+        i128::from(b.records) - i128::from(a.records),
+        suppressed(b) - suppressed(a),
     )
 }
 
@@ -81,11 +95,19 @@ impl fmt::Display for Group {
     }
 }
 
+fn alerts(count: usize) -> &'static str {
+    if count == 1 { "alert" } else { "alerts" }
+}
+
 impl Incident {
     fn show(&self, f: &mut fmt::Formatter<'_>, side: &str) -> fmt::Result {
         let Self { incident, confidence, members, .. } = self;
         let (root, count) = (Plain(&self.root), members.len());
-        write!(f, "  {side} {incident}  {root}  confidence {confidence:.2}  {count} alerts:")?;
+        write!(
+            f,
+            "  {side} {incident}  {root}  confidence {confidence:.2}  {count} {}:",
+            alerts(count)
+        )?;
         for (at, member) in members.iter().take(MEMBERS_SHOWN).enumerate() {
             let comma = if at > 0 { "," } else { "" };
             write!(f, "{comma} {} on {}", Plain(&member.alertname), Plain(&member.entity))?;

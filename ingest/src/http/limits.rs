@@ -8,6 +8,9 @@ pub struct Limits {
     /// Connections that are open at once. Past it, the one that has waited longest for its first
     /// request, or else the one that has been idle longest, is closed for the new one.
     pub connections_max: usize,
+    /// Of these, how many one address may have, so that it cannot keep all others out. Past it, one
+    /// of its own is closed in the same order.
+    pub connections_per_address_max: usize,
     /// From the connection to its first byte.
     pub first_byte: Duration,
     /// From the connection to the end of the TLS handshake.
@@ -38,6 +41,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 1_000,
+            connections_per_address_max: 500,
             first_byte: Duration::from_secs(5),
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),

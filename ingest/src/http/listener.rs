@@ -78,15 +78,15 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: signal:
             _ = stopped.changed() => return,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, client) = match accepted {
+            Ok((stream, client)) => (stream, client.ip().to_canonical()),
             Err(error) => {
                 warn!(%error, "cannot accept a connection; are there enough file descriptors?");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let Some(entry) = shared.watches.admit() else {
+        let Some(entry) = shared.watches.admit(client) else {
             shared.counters.closed(Closed::Refused);
             continue;
         };

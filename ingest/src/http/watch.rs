@@ -5,7 +5,8 @@
 //! connection says in which phase it is, bytes that come move its deadline, and one sweep over all
 //! connections closes those that are late. A request costs a few stores and no timer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,10 +56,11 @@ pub(super) struct Watch {
     /// Told when the body is late, to be answered.
     late: Notify,
     task: OnceLock<AbortHandle>,
+    client: IpAddr,
 }
 
 impl Watch {
-    fn new(clock: &Arc<AtomicU64>, limits: &Limits) -> Self {
+    fn new(clock: &Arc<AtomicU64>, limits: &Limits, client: IpAddr) -> Self {
         let watch = Self {
             clock: Arc::clone(clock),
             limits: *limits,
@@ -69,6 +71,7 @@ impl Watch {
             body_bytes: AtomicU64::new(0),
             late: Notify::new(),
             task: OnceLock::new(),
+            client,
         };
         watch.enter(Phase::Fresh, Some(limits.first_byte));
         watch
@@ -181,13 +184,51 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(NEVER / 4)
 }
 
+/// Open connections, in the order in which they came, and how many each address has.
+#[derive(Debug, Default)]
+struct Open {
+    watches: BTreeMap<u64, Arc<Watch>>,
+    of: HashMap<IpAddr, usize>,
+}
+
+impl Open {
+    fn insert(&mut self, id: u64, watch: Arc<Watch>) {
+        *self.of.entry(watch.client).or_default() += 1;
+        self.watches.insert(id, watch);
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Arc<Watch>> {
+        let watch = self.watches.remove(&id)?;
+        if let Some(count) = self.of.get_mut(&watch.client) {
+            *count -= 1;
+            if *count == 0 {
+                self.of.remove(&watch.client);
+            }
+        }
+        Some(watch)
+    }
+
+    /// The one that keeps us waiting for longest, of one client or of all; `None` when every one
+    /// has a request under way.
+    fn expendable(&self, of: Option<IpAddr>) -> Option<u64> {
+        let waiting = |phases: &[Phase]| {
+            let mut watches = self.watches.iter();
+            let is_one = |watch: &Watch| {
+                phases.contains(&watch.phase()) && of.is_none_or(|client| client == watch.client)
+            };
+            watches.find(|(_, watch)| is_one(watch)).map(|(id, _)| *id)
+        };
+        waiting(&[Phase::Fresh, Phase::Head]).or_else(|| waiting(&[Phase::Idle]))
+    }
+}
+
 /// All open connections of a server.
 #[derive(Debug)]
 pub(super) struct Watches {
     limits: Limits,
     started: Instant,
     clock: Arc<AtomicU64>,
-    open: Mutex<BTreeMap<u64, Arc<Watch>>>,
+    open: Mutex<Open>,
     next: AtomicU64,
     counters: Arc<HttpCounters>,
 }
@@ -212,26 +253,25 @@ impl Watches {
         })
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Watch>>> {
+    fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in a new connection, if need be in the place of one that keeps us waiting; `None`
-    /// when every connection there is has a request under way.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Entry> {
+    /// when every connection there is has a request under way, of this client or of all.
+    pub(super) fn admit(self: &Arc<Self>, client: IpAddr) -> Option<Entry> {
         let mut open = self.open();
-        if open.len() >= self.limits.connections_max {
-            let waiting = |phases: &[Phase]| {
-                open.iter().find(|(_, watch)| phases.contains(&watch.phase())).map(|(id, _)| *id)
-            };
-            let id = waiting(&[Phase::Fresh, Phase::Head]).or_else(|| waiting(&[Phase::Idle]))?;
-            if let Some(watch) = open.remove(&id) {
+        let its_own = open.of.get(&client).copied().unwrap_or_default();
+        let of_client = its_own >= self.limits.connections_per_address_max;
+        if of_client || open.watches.len() >= self.limits.connections_max {
+            let id = open.expendable(of_client.then_some(client))?;
+            if let Some(watch) = open.remove(id) {
                 watch.close();
                 self.counters.closed(Closed::Limit);
             }
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let watch = Arc::new(Watch::new(&self.clock, &self.limits));
+        let watch = Arc::new(Watch::new(&self.clock, &self.limits, client));
         open.insert(id, Arc::clone(&watch));
         self.counters.opened();
         Some(Entry { id, watch, watches: Arc::clone(self) })
@@ -241,7 +281,7 @@ impl Watches {
     pub(super) fn sweep(&self) {
         let now = millis(self.started.elapsed());
         self.clock.store(now, Ordering::Relaxed);
-        for watch in self.open().values() {
+        for watch in self.open().watches.values() {
             if let Some(why) = watch.verdict(now) {
                 watch.close();
                 self.counters.closed(why);
@@ -254,13 +294,13 @@ impl Watches {
 
     /// How many are open.
     pub(super) fn len(&self) -> usize {
-        self.open().len()
+        self.open().watches.len()
     }
 
     /// Closes those that have no request under way.
     pub(super) fn close_idle(&self) {
         let idle = |watch: &&Arc<Watch>| !matches!(watch.phase(), Phase::Body | Phase::Handling);
-        self.open().values().filter(idle).for_each(|watch| watch.close());
+        self.open().watches.values().filter(idle).for_each(|watch| watch.close());
     }
 }
 
@@ -278,7 +318,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.watches.open().remove(&self.id);
+        self.watches.open().remove(self.id);
         self.watches.counters.left();
     }
 }
@@ -286,6 +326,8 @@ impl Drop for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn watches(limits: Limits) -> Arc<Watches> {
         Watches::new(&limits, Arc::default())
@@ -298,7 +340,7 @@ mod tests {
     #[test]
     fn bytes_move_the_deadline_of_each_phase() {
         let watches = watches(Limits::default());
-        let entry = watches.admit().expect("room");
+        let entry = watches.admit(HERE).expect("room");
         let watch = entry.watch();
         assert_eq!(watch.verdict(5_000), None);
         assert_eq!(watch.verdict(5_001), Some(Closed::FirstByte));
@@ -330,20 +372,41 @@ mod tests {
     #[test]
     fn a_full_table_gives_up_those_that_wait_and_never_those_that_work() {
         let watches = watches(Limits { connections_max: 2, ..Limits::default() });
-        let working = watches.admit().expect("room");
+        let working = watches.admit(HERE).expect("room");
         working.watch().handling();
-        let idle = watches.admit().expect("room");
+        let idle = watches.admit(HERE).expect("room");
         idle.watch().answered(false);
-        let fresh = watches.admit().expect("in the place of the idle one");
-        assert!(!watches.open().contains_key(&idle.id));
+        let fresh = watches.admit(HERE).expect("in the place of the idle one");
+        assert!(!watches.open().watches.contains_key(&idle.id));
         drop(idle);
         assert_eq!(watches.len(), 2);
         fresh.watch().received(1);
-        let other = watches.admit().expect("in the place of the one that dribbles");
-        assert!(!watches.open().contains_key(&fresh.id));
+        let other = watches.admit(HERE).expect("in the place of the one that dribbles");
+        assert!(!watches.open().watches.contains_key(&fresh.id));
         other.watch().body();
-        assert!(watches.admit().is_none(), "all have a request under way");
+        assert!(watches.admit(HERE).is_none(), "all have a request under way");
         drop(working);
-        assert!(watches.admit().is_some());
+        assert!(watches.admit(HERE).is_some());
+    }
+
+    #[test]
+    fn an_address_gives_up_its_own_and_keeps_nobody_out() {
+        let limits =
+            Limits { connections_max: 3, connections_per_address_max: 2, ..Limits::default() };
+        let (watches, there) = (watches(limits), IpAddr::from([192, 0, 2, 1]));
+        let first = watches.admit(HERE).expect("room");
+        let second = watches.admit(HERE).expect("room");
+        let third = watches.admit(HERE).expect("in the place of its first");
+        assert!(!watches.open().watches.contains_key(&first.id));
+        let other = watches.admit(there).expect("there is room for others");
+        for entry in [&second, &third] {
+            entry.watch().handling();
+        }
+        assert!(watches.admit(HERE).is_none(), "both of its own have a request under way");
+        assert!(watches.open().watches.contains_key(&other.id), "and it takes no other's place");
+        drop((first, second, third));
+        assert!(watches.admit(HERE).is_some(), "what has ended does not count");
+        drop(other);
+        assert!(!watches.open().of.contains_key(&there));
     }
 }

@@ -163,7 +163,7 @@ pub struct ShardSnapshot {
     pub log_time: Option<f64>,
 }
 
-/// What does not change while running.
+/// What changes only when the configuration is read again.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Info {
     /// Hash of the policy.

@@ -10,6 +10,7 @@
 //!
 //! [Decision 0007](../../../docs/decisions/0007-incidents-as-alerts.md) says how labels are chosen.
 
+mod former;
 mod incident;
 mod naming;
 mod peer;
@@ -105,15 +106,19 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl AlertmanagerSink {
-    /// Starts the threads. Nothing is sent yet: peers that are down are waited for.
+    /// Starts the threads. Nothing is sent yet: peers that are down are waited for. `reporter` is
+    /// the name of this Hypocenter, the same after a restart: what it told before is looked for and
+    /// ended where it is contradicted.
     ///
     /// # Errors
     /// [`SinkError`] when a file of `tls_config` cannot be used, or there can be no thread.
     pub fn start(
         output: &AlertmanagerOutput,
         tenant_label: Option<&str>,
+        reporter: Option<&str>,
         metrics: &Metrics,
     ) -> Result<Self, SinkError> {
+        let reporter: Option<Arc<str>> = reporter.map(Arc::from);
         let counters = metrics.sink("alertmanager");
         let peers = vec![(0, false); output.urls.len()];
         let shared = Arc::new(Shared {
@@ -138,6 +143,7 @@ impl AlertmanagerSink {
                 refresh: output.refresh,
                 resolve_for: output.resolve_for,
                 incident_url: output.incident_url.clone(),
+                reporter: reporter.clone(),
                 backoff: Backoff::new(PAUSE.0, PAUSE.1.min(output.refresh)),
                 sink: Arc::clone(&counters),
             };

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Format, TopologyFile};
+use hypocenter_engine::{Topology, TopologyReport};
+
+use super::{Format, TopologyFile, lookalikes};
 
 /// Examples shown of each finding.
 const SHOWN_MAX: usize = 5;
@@ -21,40 +23,40 @@ impl fmt::Display for TopologyFile {
             count(topology.edges(), "dependency", "dependencies"),
             topology.version()
         )?;
-        let report = &self.report;
-        let edge = |(from, to): &(String, String)| format!("{from} -> {to}");
-        let circle = |names: &Vec<String>| some(names, " <-> ", String::clone);
-        let same = |names: &Vec<String>| some(names, " = ", |name| format!("{name:?}"));
-        let findings = [
-            finding(
-                &report.duplicate_nodes,
-                "declared more than once, counted once",
-                String::clone,
-            ),
-            finding(
-                &report.several_kinds,
-                "declared with several kinds, the first is kept",
-                String::clone,
-            ),
-            finding(&report.undeclared, "used by an edge but not in nodes, added", String::clone),
-            finding(&report.duplicate_edges, "given more than once, counted once", edge),
-            finding(&report.self_loops, "depends on itself, edge dropped", String::clone),
-            finding(&report.cycles, "circle of dependencies, kept", circle),
-            finding(&self.lookalikes, "differ in case or spaces only, kept apart", same),
-        ];
-        for line in findings.iter().flatten() {
-            writeln!(f, "  note: {line}")?;
-        }
-        if report.empty_names > 0 {
-            let what = "with an empty name, dropped";
-            writeln!(
-                f,
-                "  note: {} {what}",
-                count(report.empty_names, "node or edge", "nodes or edges")
-            )?;
-        }
-        Ok(())
+        f.write_str(&findings(&self.report, topology))
     }
+}
+
+/// What is odd about a graph, one line each; nothing when there is nothing.
+#[must_use]
+pub fn findings(report: &TopologyReport, topology: &Topology) -> String {
+    let lookalikes = lookalikes(topology);
+    let mut text = String::new();
+    let edge = |(from, to): &(String, String)| format!("{from} -> {to}");
+    let circle = |names: &Vec<String>| some(names, " <-> ", String::clone);
+    let same = |names: &Vec<String>| some(names, " = ", |name| format!("{name:?}"));
+    let findings = [
+        finding(&report.duplicate_nodes, "declared more than once, counted once", String::clone),
+        finding(
+            &report.several_kinds,
+            "declared with several kinds, the first is kept",
+            String::clone,
+        ),
+        finding(&report.undeclared, "used by an edge but not in nodes, added", String::clone),
+        finding(&report.duplicate_edges, "given more than once, counted once", edge),
+        finding(&report.self_loops, "depends on itself, edge dropped", String::clone),
+        finding(&report.cycles, "circle of dependencies, kept", circle),
+        finding(&lookalikes, "differ in case or spaces only, kept apart", same),
+    ];
+    for line in findings.iter().flatten() {
+        text.push_str(&format!("  note: {line}\n"));
+    }
+    if report.empty_names > 0 {
+        let what = "with an empty name, dropped";
+        let count = count(report.empty_names, "node or edge", "nodes or edges");
+        text.push_str(&format!("  note: {count} {what}\n"));
+    }
+    text
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

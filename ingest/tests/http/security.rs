@@ -1,14 +1,15 @@
 //! Who may ask.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hypocenter::commands::servers;
-use hypocenter::config::Config;
+use hypocenter::config::{Config, Input};
 
-use crate::common::{Daemon, JSON, alert, request};
+use crate::common::{Daemon, JSON, alert, connect, request, try_answer};
 
 pub(crate) fn basic(user: &str, password: &str) -> String {
     use base64::Engine as _;
@@ -87,6 +88,62 @@ fn a_changed_file_counts_without_a_restart_and_a_wrong_one_changes_nothing() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(status("right"), 401);
+}
+
+#[test]
+fn the_rate_of_requests_is_limited_where_the_file_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("web.yml"), "rate_limit: {interval: 1h, burst: 3}\n").unwrap();
+    let web = "web: {listen_address: '127.0.0.1:0', config_file: DIR/web.yml}\n";
+    let daemon = Daemon::in_dir(dir, web);
+    let mut statuses: Vec<u16> = (0..4).map(|_| daemon.read("/-/healthy").status).collect();
+    statuses.push(daemon.post("/api/v2/alerts", &alert("a")).status);
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+}
+
+#[test]
+fn addresses_are_loopback_and_two_by_default() {
+    let config = Config::parse("input: {type: http}\n").unwrap();
+    let Input::Http(http) = &config.input else { panic!("as configured") };
+    let all = [&http.listen_addresses[..], &config.web.listen_addresses[..]].concat();
+    assert!(all.iter().all(|address| address.ip().is_loopback()), "{all:?}");
+    assert_ne!(http.listen_addresses, config.web.listen_addresses, "what posts does not manage");
+}
+
+#[test]
+fn http_2_is_not_spoken() {
+    let daemon = Daemon::start();
+    let mut stream = connect(daemon.intake);
+    // The preface, settings, and a stream that is reset at once, many times.
+    let mut frames = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for id in (1..2_000_u32).step_by(2) {
+        frames.extend([0, 0, 1, 1, 5]);
+        frames.extend(id.to_be_bytes());
+        frames.push(0x82);
+        frames.extend([0, 0, 4, 3, 0]);
+        frames.extend(id.to_be_bytes());
+        frames.extend([0, 0, 0, 8]);
+    }
+    // It may be closed before all is written.
+    stream.write_all(&frames).ok();
+    assert!(try_answer(&mut stream).is_none_or(|answer| answer.status == 400));
+    let upgrade =
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n";
+    assert_eq!(request(daemon.intake, "GET", "/-/healthy", upgrade, b"").status, 200, "not 101");
+    assert_eq!(daemon.post("/api/v2/alerts", &alert("a")).status, 200);
+}
+
+#[test]
+fn paths_name_routes_and_incidents_and_never_files() {
+    let daemon = Daemon::start();
+    let long = "x".repeat(300);
+    for name in
+        ["..%2f..%2fetc%2fpasswd", "../../etc/passwd", "%00", "..", &long, "%2e%2e%2fweb.yml"]
+    {
+        for path in [format!("/api/v1/incidents/{name}"), format!("/{name}")] {
+            assert_eq!(daemon.read(&path).status, 404, "{path}");
+        }
+    }
 }
 
 #[test]

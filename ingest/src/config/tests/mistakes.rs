@@ -131,6 +131,34 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "http_config.authorization: is given beside basic_auth; keep one of them",
     ),
     (
+        "outputs: [{type: webhook, url: 'http://a', http_config: {enable_http2: true}}]\n",
+        "http_config.enable_http2: is true, but HTTP/1.1 is what is spoken; leave it out",
+    ),
+    (
+        "outputs: [{type: webhook, url: 'http://a', http_config: {no_proxy: b}}]\n",
+        "http_config.no_proxy: is not a known key; there are allow_addresses, authorization",
+    ),
+    (
+        "outputs: [{type: webhook, url: 'http://a', http_config: {basic_auth: {username: u}, \
+         oauth2: {client_id: c, client_secret: s, token_url: 'http://t'}}}]\n",
+        "http_config.oauth2: is given beside basic_auth; keep one of them",
+    ),
+    (
+        "outputs: [{type: webhook, url: 'http://a', http_config: {oauth2: {client_id: c, \
+         token_url: 'http://t'}}}]\n",
+        "http_config.oauth2.client_secret_file: is missing; name the file",
+    ),
+    (
+        "outputs: [{type: webhook, url: 'http://a', http_config: {oauth2: {client_id: c, \
+         client_secret: s, token_url: 't'}}}]\n",
+        "http_config.oauth2.token_url: must be an http or https URL with a host",
+    ),
+    (
+        "outputs: [{type: webhook, url: 'http://a', http_config: {oauth2: {client_id: c, \
+         client_secret: s, token_url: 'http://t', scopes: ['a b']}}}]\n",
+        "http_config.oauth2.scopes: must be a list of words",
+    ),
+    (
         "outputs: [{type: webhook, url: 'http://a', http_config: {allow_addresses: [a]}}]\n",
         "http_config.allow_addresses[0]: is a, must be an address or a range",
     ),

@@ -86,6 +86,11 @@ impl Incident {
         Some((read(&self.opened)?, read(&self.updated)?))
     }
 
+    /// Its candidate, and all that is affected.
+    pub(super) fn entities(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.root_cause.candidate.entity).chain(&self.impact.affected)
+    }
+
     /// The annotations of the incident's alert: names and texts.
     pub(super) fn annotations(&self) -> Vec<(&'static str, String)> {
         let candidate = &self.root_cause.candidate;

@@ -8,8 +8,9 @@ use crossbeam_channel::{Receiver, select};
 use hypocenter_engine::{Span, Timestamp};
 use serde::Serialize;
 
-use super::Shared;
+use super::former::{self, REPORTER};
 use super::table::{Entry, Labels, Posted};
+use super::{OWN_LABEL, OWN_VALUE, Shared, locked};
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::http_client::{Answer, Client};
@@ -18,6 +19,10 @@ use crate::record::rfc3339;
 
 /// Where Alertmanager takes alerts.
 const PATH: &str = "/api/v2/alerts";
+/// Longest answer about our own alerts that is read, in bytes.
+const OWN_BYTES_MAX: u64 = 32 << 20;
+/// The first pause after they could not be asked for, and the longest.
+const LOOK_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Alerts of one request, as many as Prometheus sends at most.
 const BATCH: usize = 64;
 /// Most of an answer's body that is read.
@@ -34,9 +39,20 @@ pub(super) struct Peer {
     pub(super) refresh: Duration,
     pub(super) resolve_for: Duration,
     pub(super) incident_url: Option<String>,
+    /// Our name; without one nothing of a former life is looked for.
+    pub(super) reporter: Option<Arc<str>>,
     pub(super) backoff: Backoff,
     pub(super) counters: Arc<ClientCounters>,
     pub(super) sink: Arc<SinkCounters>,
+}
+
+/// When to ask for what was told before a restart.
+struct Look {
+    /// `None`: never again.
+    next_at: Option<Instant>,
+    /// By then it has ended by itself; `None`: that was noted.
+    until: Option<Instant>,
+    backoff: Backoff,
 }
 
 /// How a request ended.
@@ -62,14 +78,22 @@ impl Peer {
     pub(super) fn run(mut self) {
         // Up to which change of the table the peer knows everything.
         let mut told = 0;
+        let mut look = Look {
+            next_at: self.reporter.as_ref().map(|_| Instant::now()),
+            until: Some(Instant::now() + self.refresh * REFRESHES_AHEAD),
+            backoff: Backoff::new(LOOK_PAUSE.0, LOOK_PAUSE.1),
+        };
+        self.look_back(&mut look);
         let mut refresh_at = Instant::now() + self.refresh;
         let mut paused_until = None;
         loop {
             let next = paused_until.unwrap_or(refresh_at);
+            let next = look.next_at.map_or(next, |at| at.min(next));
             select! {
                 recv(self.wake) -> woken => if woken.is_err() { return },
                 default(next.saturating_duration_since(Instant::now())) => {}
             }
+            self.look_back(&mut look);
             if paused_until.is_some_and(|until| Instant::now() < until) {
                 continue;
             }
@@ -102,6 +126,54 @@ impl Peer {
         }
     }
 
+    /// Asks what was told before a restart, if it is time to; once it has been answered, or what was
+    /// told then has ended by itself, never again.
+    fn look_back(&self, look: &mut Look) {
+        if look.until.is_some_and(|until| Instant::now() >= until) {
+            (look.next_at, look.until) = (None, None);
+            locked(&self.shared.table).forget_former();
+        }
+        let (Some(reporter), Some(at)) = (self.reporter.as_deref(), look.next_at) else { return };
+        if Instant::now() < at {
+            return;
+        }
+        ClientCounters::count(&self.counters.requests);
+        let path = format!(
+            "{PATH}?filter={OWN_LABEL}%3D%22{OWN_VALUE}%22&active=true&silenced=true&inhibited=true"
+        );
+        let answer = self.client.get(&path, OWN_BYTES_MAX).map_err(|error| error.to_string());
+        let read = answer.and_then(|answer| match (answer.is_success(), answer.truncated) {
+            (true, false) => former::read(&answer.body, reporter),
+            (true, true) => Err(format!("answers with more than {OWN_BYTES_MAX} bytes")),
+            (false, _) => Err(answer.to_string()),
+        });
+        let peer = self.client.place();
+        match read {
+            Ok(alerts) => {
+                look.next_at = None;
+                self.counters.note_success(clock::wall());
+                if !alerts.is_empty() {
+                    let what = "Alertmanager shows alerts of ours from before the restart";
+                    tracing::info!(peer, alerts = alerts.len(), "{what}");
+                }
+                if !locked(&self.shared.table).remember(alerts, clock::wall()) {
+                    let what = "too many of them: what is left over ends by itself";
+                    tracing::warn!(peer, "{what}");
+                }
+            }
+            Err(why) => {
+                ClientCounters::count(&self.counters.failures);
+                look.next_at = Some(Instant::now() + look.backoff.failed());
+                let attempts = look.backoff.failures();
+                // The first failure, and then ever fewer: 1, 2, 4, 8, ...
+                if attempts.is_power_of_two() {
+                    let what = "cannot ask for our own alerts from before the restart";
+                    tracing::warn!(peer, attempts, why, "{what}; will try again");
+                }
+            }
+        }
+    }
+
     fn complain(&self, why: &str) {
         SinkCounters::count(&self.sink.retries);
         // The first failure, and then ever fewer: 1, 2, 4, 8, ...
@@ -117,7 +189,7 @@ impl Peer {
     }
 
     /// Posts the alerts of some incidents.
-    fn tell<'e>(&self, entries: &'e [Arc<Entry>]) -> Outcome {
+    fn tell<'e>(&'e self, entries: &'e [Arc<Entry>]) -> Outcome {
         let wall = clock::wall();
         let alerts = |entry: &'e Arc<Entry>| self.alerts(entry, wall);
         let alerts: Vec<Alert<'_>> = entries.iter().flat_map(alerts).collect();
@@ -161,14 +233,16 @@ impl Peer {
         }
     }
 
-    fn alerts<'e>(&self, entry: &'e Entry, wall: Timestamp) -> Vec<Alert<'e>> {
+    fn alerts<'e>(&'e self, entry: &'e Entry, wall: Timestamp) -> Vec<Alert<'e>> {
         let ahead = self.refresh * REFRESHES_AHEAD;
         let firing_until = wall.plus(Span::from_millis(ahead.as_millis() as u64));
         let url = self.incident_url.as_ref();
         let url = url.map(|url| url.replace("{incident}", &entry.incident));
+        let reporter = self.reporter.as_deref().map(|name| (REPORTER, name));
+        let texts = |posted: &'e Posted| posted.annotations.iter().map(|(n, v)| (*n, v.as_str()));
         let alert = |(labels, posted): (&'e Labels, &'e Posted)| Alert {
             labels,
-            annotations: posted.annotations.iter().map(|(n, v)| (*n, v.as_str())).collect(),
+            annotations: texts(posted).chain(reporter).collect(),
             starts_at: rfc3339(posted.starts_at),
             ends_at: rfc3339(posted.ended_at.unwrap_or(firing_until)),
             generator_url: url.clone(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hypocenter_engine::{Span, Timestamp};
 
 use super::Naming;
+use super::former::{Former, FormerLife};
 use super::incident::Incident;
 use crate::source::Shard;
 
@@ -45,6 +46,8 @@ pub(super) struct Entry {
     changed: u64,
     /// How many of the alerts are about affected entities and fire.
     members: usize,
+    /// Its candidate and what is affected.
+    entities: Vec<String>,
 }
 
 /// All incidents.
@@ -55,6 +58,7 @@ pub(super) struct Table {
     live: Vec<Shard>,
     members: usize,
     changes: u64,
+    former: FormerLife,
 }
 
 /// What became of a version.
@@ -101,12 +105,9 @@ impl Table {
         let mut entry = match known {
             Some(known) => Entry::clone(known),
             None => Entry {
-                shard: shard.clone(),
                 incident: incident.incident.clone(),
-                alerts: BTreeMap::new(),
                 severity: incident.severity.clone(),
-                changed: 0,
-                members: 0,
+                ..Entry::new(shard)
             },
         };
         self.members -= entry.members;
@@ -115,8 +116,49 @@ impl Table {
         self.members += entry.members;
         self.changes += 1;
         entry.changed = self.changes;
+        if !incident.is_over() {
+            entry.entities = incident.entities().cloned().collect();
+        }
         self.entries.insert(entry.incident.clone(), Arc::new(entry));
+        self.contradict(&incident.incident, wall);
         if all_fit { Applied::Done } else { Applied::WithoutMembers }
+    }
+
+    /// Takes note of what was told in a former life. Whether there was room for all of it.
+    pub(super) fn remember(
+        &mut self,
+        alerts: Vec<(Labels, Timestamp, String)>,
+        wall: Timestamp,
+    ) -> bool {
+        let all_fit = self.former.add(alerts);
+        let known: Vec<String> = self.entries.keys().cloned().collect();
+        known.iter().for_each(|id| self.contradict(id, wall));
+        all_fit
+    }
+
+    /// What is left of a former life has ended by itself.
+    pub(super) fn forget_former(&mut self) {
+        self.former = FormerLife::default();
+    }
+
+    /// Ends the alerts of a former life that an incident contradicts.
+    fn contradict(&mut self, id: &str, wall: Timestamp) {
+        let Some(entry) = self.entries.get(id).cloned() else { return };
+        for (former_id, former) in self.former.take(id, entry.entities.iter()) {
+            let mut into = match self.entries.get(&former_id) {
+                Some(known) => Entry::clone(known),
+                None => Entry { incident: former_id.clone(), ..Entry::new(&entry.shard) },
+            };
+            let ended = into.end(former, id, wall);
+            if ended == 0 {
+                continue;
+            }
+            let what = "alerts from before the restart are contradicted and end";
+            tracing::info!(incident = id, former = former_id, alerts = ended, "{what}");
+            self.changes += 1;
+            into.changed = self.changes;
+            self.entries.insert(into.incident.clone(), Arc::new(into));
+        }
     }
 
     /// The newest state of a shard is known.
@@ -161,6 +203,32 @@ impl Table {
 }
 
 impl Entry {
+    fn new(shard: &Shard) -> Self {
+        Self {
+            shard: shard.clone(),
+            incident: String::new(),
+            alerts: BTreeMap::new(),
+            severity: String::new(),
+            changed: 0,
+            members: 0,
+            entities: Vec::new(),
+        }
+    }
+
+    /// Ends alerts of a former life, but for those that are told again. How many.
+    fn end(&mut self, former: Former, by: &str, now: Timestamp) -> usize {
+        let before = self.alerts.len();
+        let text = format!("Over: Hypocenter was started again and decided anew, incident {by}");
+        let annotations = Arc::new(vec![("summary", text)]);
+        for (labels, starts_at) in former.alerts {
+            self.alerts.entry(labels).or_insert_with(|| {
+                let (annotations, ended_at) = (Arc::clone(&annotations), Some(now.max(starts_at)));
+                Posted { annotations, starts_at, ended_at }
+            });
+        }
+        self.alerts.len() - before
+    }
+
     /// Makes its alerts those of a version. Label sets that it no longer has are over. Whether
     /// there was room for all affected entities.
     fn update(

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Pattern;
-use crate::http_client::tests::{TestServer, answer};
+use crate::http_client::tests::{Seen, TestServer, answer};
 use crate::record::rfc3339;
 use crate::sink::Outgoing;
 use crate::wire::time;
@@ -51,7 +51,7 @@ fn output(urls: &[String]) -> AlertmanagerOutput {
 
 fn start(output: &AlertmanagerOutput) -> (AlertmanagerSink, Metrics) {
     let metrics = Metrics::default();
-    let sink = AlertmanagerSink::start(output, Some("cluster"), &metrics).expect("started");
+    let sink = AlertmanagerSink::start(output, Some("cluster"), None, &metrics).expect("started");
     (sink, metrics)
 }
 
@@ -446,4 +446,73 @@ fn real_records_are_read() {
     let incident: Incident = serde_json::from_str(example).expect("an incident");
     assert!(incident.times().is_some());
     assert!(!incident.annotations().is_empty());
+}
+
+#[test]
+fn what_was_told_before_a_restart_ends_where_it_is_contradicted() {
+    let alert = |reporter: &str, incident: &str, entity: &str, affected: &str| {
+        json!({
+            "labels": {"alertname": "IncidentRootCause", "generated_by": "hypocenter",
+                       "entity": entity, "incident_id": incident},
+            "annotations": {"reporter": reporter, "affected": affected},
+            "startsAt": "2026-11-22T10:41:02.000Z", "endsAt": "2099-01-01T00:00:00.000Z",
+            "fingerprint": "00", "receivers": [], "status": {"state": "active"},
+        })
+    };
+    let mut member = alert("me", "old", "cart", "");
+    member["labels"]["alertname"] = json!("IncidentMember");
+    let shown = json!([
+        alert("me", "i1", "cart", "postgres, cart"),
+        alert("me", "old", "checkout", "checkout, frontend"),
+        member,
+        alert("me", "elsewhere", "kafka", "kafka, billing"),
+        alert("somebody else", "i1", "cart", "postgres, cart"),
+        {"labels": {"alertname": "NotOurs"}, "startsAt": "2026-11-22T10:41:02.000Z"},
+    ]);
+    // Answers that are none do no harm: it asks again with the next thing to tell.
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let server = TestServer::start(move |head, _| match head.starts_with("GET ") {
+        true if asked.fetch_add(1, Ordering::Relaxed) == 0 => answer("500 No", "no"),
+        true => answer("200 OK", &shown.to_string()),
+        false => answer("200 OK", ""),
+    });
+    let metrics = Metrics::default();
+    let mut sink = AlertmanagerSink::start(&output(&[server.url()]), None, Some("me"), &metrics)
+        .expect("started");
+    send(&mut sink, 1, &record(|_| ()));
+    let posted = || {
+        let posts = server.seen().into_iter().filter(|(head, _)| head.starts_with("POST "));
+        let mut all: Vec<Value> = Vec::new();
+        posts.for_each(|(_, body)| {
+            all.extend(serde_json::from_str::<Vec<Value>>(&body).expect("a list"));
+        });
+        all
+    };
+    let ended = || {
+        let mut ended: Vec<String> = posted()
+            .iter()
+            .filter(|alert| !is_firing(alert))
+            .map(|alert| {
+                format!("{}/{}", alert["labels"]["incident_id"], alert["labels"]["entity"])
+            })
+            .map(|name| name.replace('"', ""))
+            .collect();
+        ended.sort();
+        ended.dedup();
+        ended
+    };
+    await_that("they end", || ended().len() >= 3);
+    assert_eq!(ended(), ["i1/cart", "old/cart", "old/checkout"]);
+    let current: Vec<Value> = posted().into_iter().filter(is_firing).collect();
+    assert!(!current.is_empty());
+    for alert in current {
+        assert_eq!(
+            (&alert["labels"]["entity"], &alert["annotations"]["reporter"]),
+            (&json!("postgres"), &json!("me"))
+        );
+    }
+    let asked: Vec<Seen> =
+        server.seen().into_iter().filter(|(head, _)| head.starts_with("GET ")).collect();
+    assert!(asked[0].0.contains("filter=generated_by%3D%22hypocenter%22"), "{}", asked[0].0);
+    assert_eq!(asked.len(), 2, "once it has been answered it is not asked again");
 }

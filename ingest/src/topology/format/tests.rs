@@ -1,0 +1,3 @@
+mod golden;
+mod nasty;
+mod one_graph;
