@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 
 use crate::commands::ARCHIVE;
+use crate::commands::compare::{self, CompareArgs};
 use crate::commands::engine::{self, EngineArgs};
 use crate::commands::score::{self, ScoreArgs};
 use crate::commands::state::{self, StateArgs};
@@ -57,6 +58,8 @@ enum Command {
     /// Measure what an event costs in this process: time, memory and allocations, by live alerts,
     /// size of the graph and what comes.
     Engine(EngineArgs),
+    /// Compare two runs of `engine` and fail when the second one is worse beyond the noise.
+    Compare(CompareArgs),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -83,6 +86,7 @@ pub fn run() -> Result<()> {
         }
         Command::State(args) => Printed::plain(state::state(&args)?),
         Command::Engine(args) => Printed::plain(engine::engine(&args)?),
+        Command::Compare(args) => Printed::plain(compare::compare(&args)?),
     };
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(printed.text.as_bytes()).context("write to standard output")?;

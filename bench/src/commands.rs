@@ -1,5 +1,6 @@
 //! What the commands of `hypocenter-bench` do.
 
+pub mod compare;
 pub mod engine;
 pub mod score;
 pub mod state;

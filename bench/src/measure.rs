@@ -1,6 +1,7 @@
 //! Measuring speed: how long it takes, what it allocates, what it decides, and where it was run.
 
 pub mod allocations;
+pub mod compare;
 mod drive;
 pub mod engine;
 pub mod machine;

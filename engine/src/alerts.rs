@@ -1,11 +1,14 @@
 //! The alert table: every alert that fires or fired lately, by the keyed hash of its labels.
 
+mod index;
+
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use ahash::RandomState;
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use self::index::Index;
 use crate::decision::{Episode, Suppressor};
 use crate::incident::IncidentKey;
 use crate::label::Fingerprint;
@@ -13,7 +16,7 @@ use crate::score::Score;
 use crate::state::{Frames, Reader, Section, StateError, verify_free};
 use crate::subject::Subject;
 use crate::symbol::Symbol;
-use crate::table::{HashSeed, Map};
+use crate::table::HashSeed;
 use crate::time::{Span, Timestamp};
 
 /// Place of an alert in the table; stale once the alert is forgotten.
@@ -41,29 +44,34 @@ pub(crate) enum Place {
     Suppressed(Suppressor),
 }
 
-/// One alert.
+/// One alert. What a repeat looks at comes first, in one line of the cache.
 #[derive(Debug, BorshDeserialize, BorshSerialize)]
+#[repr(C, align(64))]
 pub(crate) struct Alert {
-    pub(crate) hash: u64,
-    pub(crate) fingerprint: Fingerprint,
+    /// Of its slot; the table sets it.
+    pub(crate) generation: u32,
     pub(crate) tenant: Symbol,
-    pub(crate) subject: Subject,
-    pub(crate) state: State,
+    pub(crate) fingerprint: Fingerprint,
     /// Start of the current or latest episode, as first announced.
     pub(crate) starts_at: Timestamp,
+    pub(crate) state: State,
+    pub(crate) place: Place,
+    /// When the timer for this alert goes off.
+    pub(crate) timer_at: Timestamp,
+    /// Largest ratio of value to limit in this episode that was weighed.
+    pub(crate) ratio: f64,
+    /// Worst strength and excess of this episode.
+    pub(crate) strength: Score,
+    pub(crate) excess: Option<f64>,
+    pub(crate) subject: Subject,
+    pub(crate) hash: u64,
     /// How long the condition had held by then.
     pub(crate) held: Span,
     /// When its latest episode that is over ended.
     pub(crate) ended: Timestamp,
-    pub(crate) place: Place,
-    /// Worst strength and excess of this episode.
-    pub(crate) strength: Score,
-    pub(crate) excess: Option<f64>,
-    /// Latest onsets within the flap window, oldest first.
-    pub(crate) onsets: VecDeque<Timestamp>,
+    /// Latest onsets within the flap window, oldest first; few.
+    pub(crate) onsets: Vec<Timestamp>,
     pub(crate) flapping_until: Timestamp,
-    /// When the timer for this alert goes off.
-    pub(crate) timer_at: Timestamp,
     /// Its latest place in the queue for eviction.
     pub(crate) resolved_nr: u64,
 }
@@ -80,7 +88,7 @@ impl Alert {
     /// When a flapping alert, if it goes on firing, is steady enough to be placed after all.
     pub(crate) fn steady_at(&self, steady: Span) -> Option<Timestamp> {
         let flaps = self.is_firing() && self.place == Place::Suppressed(Suppressor::Flapping);
-        self.onsets.back().filter(|_| flaps).map(|onset| onset.plus(steady))
+        self.onsets.last().filter(|_| flaps).map(|onset| onset.plus(steady))
     }
 
     /// Notes an onset. Whether the alert is flapping now.
@@ -91,11 +99,11 @@ impl Alert {
         onsets: u8,
         hold: Span,
     ) -> bool {
-        self.onsets.push_back(now);
-        while self.onsets.front().is_some_and(|&first| now.since(first) > window)
+        self.onsets.push(now);
+        while self.onsets.first().is_some_and(|&first| now.since(first) > window)
             || self.onsets.len() > usize::from(onsets)
         {
-            self.onsets.pop_front();
+            self.onsets.remove(0);
         }
         if self.onsets.len() >= usize::from(onsets) {
             self.flapping_until = self.flapping_until.max(now.plus(hold));
@@ -113,9 +121,10 @@ impl Alert {
 #[derive(Debug)]
 pub(crate) struct Alerts {
     hasher: RandomState,
-    index: Map<u64, u32>,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
+    index: Index,
+    slots: Vec<Option<Alert>>,
+    /// Slots that are free, with the generation of who comes next.
+    free: Vec<(u32, u32)>,
     /// Resolved alerts in the order in which they were, for eviction. May hold stale entries:
     /// an alert's valid one has its `resolved_nr`.
     resolved: VecDeque<(AlertKey, u64)>,
@@ -123,17 +132,11 @@ pub(crate) struct Alerts {
     live: u32,
 }
 
-#[derive(Debug, BorshDeserialize, BorshSerialize)]
-struct Slot {
-    generation: u32,
-    alert: Option<Alert>,
-}
-
 impl Alerts {
     pub(crate) fn new(seed: HashSeed) -> Self {
         Self {
             hasher: seed.state(),
-            index: Map::new(seed),
+            index: Index::default(),
             slots: Vec::new(),
             free: Vec::new(),
             resolved: VecDeque::new(),
@@ -156,41 +159,37 @@ impl Alerts {
     }
 
     pub(crate) fn find(&self, hash: u64) -> Option<AlertKey> {
-        let slot = *self.index.get(&hash)?;
-        Some(AlertKey { slot, generation: self.slots[slot as usize].generation })
+        self.index.get(hash)
     }
 
     pub(crate) fn get(&self, key: AlertKey) -> Option<&Alert> {
-        let slot = &self.slots[key.slot as usize];
-        slot.alert.as_ref().filter(|_| slot.generation == key.generation)
+        let alert = self.slots[key.slot as usize].as_ref();
+        alert.filter(|alert| alert.generation == key.generation)
     }
 
     pub(crate) fn get_mut(&mut self, key: AlertKey) -> Option<&mut Alert> {
-        let slot = &mut self.slots[key.slot as usize];
-        slot.alert.as_mut().filter(|_| slot.generation == key.generation)
+        let alert = self.slots[key.slot as usize].as_mut();
+        alert.filter(|alert| alert.generation == key.generation)
     }
 
     pub(crate) fn insert(&mut self, alert: Alert) -> AlertKey {
-        let hash = alert.hash;
-        let slot = if let Some(slot) = self.free.pop() {
-            self.slots[slot as usize].alert = Some(alert);
-            slot
-        } else {
-            self.slots.push(Slot { generation: 0, alert: Some(alert) });
-            (self.slots.len() - 1) as u32
-        };
-        self.index.insert(hash, slot);
+        let (slot, generation) = self.free.pop().unwrap_or((self.slots.len() as u32, 0));
+        let alert = Alert { generation, ..alert };
+        let key = AlertKey { slot, generation };
+        self.index.insert(alert.hash, key);
+        match self.slots.get_mut(slot as usize) {
+            Some(free) => *free = Some(alert),
+            None => self.slots.push(Some(alert)),
+        }
         self.live += 1;
-        AlertKey { slot, generation: self.slots[slot as usize].generation }
+        key
     }
 
     pub(crate) fn remove(&mut self, key: AlertKey) -> Option<Alert> {
         self.get(key)?;
-        let slot = &mut self.slots[key.slot as usize];
-        slot.generation = slot.generation.wrapping_add(1);
-        let alert = slot.alert.take()?;
-        self.index.remove(&alert.hash);
-        self.free.push(key.slot);
+        let alert = self.slots[key.slot as usize].take()?;
+        self.index.remove(alert.hash);
+        self.free.push((key.slot, key.generation.wrapping_add(1)));
         self.live -= 1;
         Some(alert)
     }
@@ -227,9 +226,9 @@ impl Alerts {
 
     /// All alerts, in no useful order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (AlertKey, &Alert)> {
-        self.slots.iter().enumerate().filter_map(|(at, slot)| {
-            let key = AlertKey { slot: at as u32, generation: slot.generation };
-            slot.alert.as_ref().map(|alert| (key, alert))
+        (0..).zip(&self.slots).filter_map(|(slot, alert)| {
+            let alert = alert.as_ref()?;
+            Some((AlertKey { slot, generation: alert.generation }, alert))
         })
     }
 
@@ -280,21 +279,24 @@ impl Alerts {
         let room = (frames.left() / 64).min(slots as usize);
         alerts.slots.reserve(room);
         alerts.index.reserve(room);
-        frames.each(Section::Alerts, |slot: Slot| {
-            let at = alerts.slots.len() as u32;
-            let hash = slot.alert.as_ref().map(|alert| alert.hash);
-            alerts.slots.push(slot);
-            alerts.live += u32::from(hash.is_some());
-            match hash.and_then(|hash| alerts.index.insert(hash, at)) {
-                None => Ok(()),
-                Some(_) => Err("an alert stands once"),
+        frames.each(Section::Alerts, |alert: Option<Alert>| {
+            let slot = alerts.slots.len() as u32;
+            if let Some(Alert { hash, generation, .. }) = alert {
+                if alerts.index.get(hash).is_some() {
+                    return Err("an alert stands once");
+                }
+                alerts.index.insert(hash, AlertKey { slot, generation });
+                alerts.live += 1;
             }
+            alerts.slots.push(alert);
+            Ok(())
         })?;
         (alerts.free, alerts.resolved, alerts.next_resolved_nr) =
             frames.one(Section::AlertQueues)?;
         let inconsistent = |what| StateError::Inconsistent { what };
-        let is_free = |at: usize| alerts.slots[at].alert.is_none();
-        verify_free(&alerts.free, alerts.slots.len(), is_free).map_err(inconsistent)?;
+        let is_free = |at: usize| alerts.slots[at].is_none();
+        let free: Vec<u32> = alerts.free.iter().map(|&(slot, _)| slot).collect();
+        verify_free(&free, alerts.slots.len(), is_free).map_err(inconsistent)?;
         if alerts.resolved.iter().any(|&(key, _)| !alerts.has_slot(key)) {
             return Err(inconsistent("what may be evicted is in the table"));
         }

@@ -1,5 +1,7 @@
 //! What all stages read and none changes: policy, graph and texts; and the entities they speak of.
 
+use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -14,18 +16,28 @@ use crate::topology::{Node, Topology};
 use crate::walk::{Relation, Walks};
 
 /// An entity: a node of the graph, or a name outside it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
-pub(crate) struct Entity(u32);
+///
+/// Kept as the complement of its number, which leaves zero for "none".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, BorshDeserialize, BorshSerialize)]
+pub(crate) struct Entity(NonZeroU32);
 
 const OUTSIDE: u32 = 1 << 31;
 
 impl Entity {
     pub(crate) const fn inside(node: Node) -> Self {
-        Self(node)
+        Self::numbered(node)
     }
 
     pub(crate) const fn outside(name: Symbol) -> Self {
-        Self(name.index() | OUTSIDE)
+        Self::numbered(name.index() | OUTSIDE)
+    }
+
+    const fn numbered(number: u32) -> Self {
+        Self(NonZeroU32::new(!number).expect("there are fewer than 2^31 nodes and texts"))
+    }
+
+    const fn number(self) -> u32 {
+        !self.0.get()
     }
 
     /// The same, as a node if it is outside the graph and the graph has its name by now.
@@ -36,12 +48,21 @@ impl Entity {
 
     /// Its node, if it is in the graph, or was in an earlier one.
     pub(crate) const fn node(self) -> Option<Node> {
-        if self.0 & OUTSIDE == 0 { Some(self.0) } else { None }
+        if self.number() & OUTSIDE == 0 { Some(self.number()) } else { None }
     }
 
     /// Its name, if it is outside the graph. Who stores the entity must hold this symbol.
     pub(crate) const fn symbol(self) -> Option<Symbol> {
-        if self.0 & OUTSIDE == 0 { None } else { Some(Symbol::from_index(self.0 & !OUTSIDE)) }
+        match self.number() {
+            inside if inside & OUTSIDE == 0 => None,
+            outside => Some(Symbol::from_index(outside & !OUTSIDE)),
+        }
+    }
+}
+
+impl fmt::Debug for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entity({})", self.number())
     }
 }
 

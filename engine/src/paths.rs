@@ -129,11 +129,12 @@ impl<'a> Ways<'a> {
         let others = others.get_or_insert_with(|| self.others(root));
         let likelihood = |other: Node| {
             let at = others.binary_search_by_key(&other, |&(root, _)| root).ok()?;
-            Some((others[at].1, Reverse(other)))
+            // Of equals by name: numbers depend on what the graph was before.
+            Some((others[at].1, Reverse(self.model.topology.name(other))))
         };
         let explains = self.model.walks.reach(node).iter().filter_map(|r| likelihood(r.root));
         match explains.max() {
-            Some((_, Reverse(other))) => NoPath::OtherRoot(self.model.topology.name(other)),
+            Some((_, Reverse(other))) => NoPath::OtherRoot(other),
             None => NoPath::OutOfReach,
         }
     }

@@ -33,7 +33,7 @@ use crate::topology::Topology;
 
 /// Version of the layout and of the meaning of what is in it. One of any other version is
 /// refused, never misread: the state is then rebuilt from the input.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 /// What a saved state begins with.
 const MAGIC: [u8; 8] = *b"hypocntr";
@@ -165,6 +165,21 @@ impl Engine {
     /// [`StateError`] when that cannot be read.
     pub fn state_header(bytes: &[u8]) -> Result<StateHeader, StateError> {
         open(bytes).map(|(header, _)| header)
+    }
+
+    /// The graph that was in force. Only that part is looked at.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be read.
+    pub fn saved_topology(bytes: &[u8]) -> Result<Topology, StateError> {
+        let (_, mut frames) = open(bytes)?;
+        let (at, mut first) = (frames.at(), None);
+        frames.each(Section::Graphs, |topology: Topology| {
+            let is_sound = topology.is_sound();
+            first.get_or_insert(topology);
+            if is_sound { Ok(()) } else { Err("a graph has its entities and no others") }
+        })?;
+        first.ok_or(StateError::Damaged { at })
     }
 
     /// The engine that was saved. It decides from here on what that one would have decided, on the

@@ -64,10 +64,14 @@ impl Stats {
 
     /// Adds the counters of another engine.
     pub fn add(&mut self, other: &Self) {
-        for (sum, by) in self.suppressed.iter_mut().zip(other.suppressed) {
-            *sum += by;
+        self.each(other, |count, more| *count += more);
+    }
+
+    fn each(&mut self, other: &Self, change: fn(&mut u64, u64)) {
+        for (count, by) in self.suppressed.iter_mut().zip(other.suppressed) {
+            change(count, by);
         }
-        for (sum, one) in [
+        for (count, one) in [
             (&mut self.events, other.events),
             (&mut self.repeats, other.repeats),
             (&mut self.resolves, other.resolves),
@@ -90,8 +94,16 @@ impl Stats {
             (&mut self.outside_topology, other.outside_topology),
             (&mut self.topology_changes, other.topology_changes),
         ] {
-            *sum += one;
+            change(count, one);
         }
+    }
+
+    /// What was counted since `earlier`, which is this engine's at another time.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut since = *self;
+        since.each(earlier, |count, before| *count = count.saturating_sub(before));
+        since
     }
 
     /// Whether each event is accounted for exactly once.

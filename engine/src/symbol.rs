@@ -1,5 +1,8 @@
 //! A bounded interner: each distinct text is stored once, for as long as somebody holds it.
 
+use std::fmt;
+use std::num::NonZeroU32;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::engine::holders::Holders;
@@ -7,16 +10,24 @@ use crate::state::{Frames, Reader, Section, StateError, verify_free};
 use crate::table::{HashSeed, Map};
 
 /// A text held by [`Symbols`]. Equal symbols are equal texts; their numbers mean nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, BorshDeserialize, BorshSerialize)]
-pub(crate) struct Symbol(u32);
+///
+/// Kept as the complement of its number, which leaves zero for "none".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, BorshDeserialize, BorshSerialize)]
+pub(crate) struct Symbol(NonZeroU32);
 
 impl Symbol {
     pub(crate) const fn index(self) -> u32 {
-        self.0
+        !self.0.get()
     }
 
     pub(crate) const fn from_index(index: u32) -> Self {
-        Self(index)
+        Self(NonZeroU32::new(!index).expect("there are fewer than 2^32 - 1 texts"))
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Symbol({})", self.index())
     }
 }
 
@@ -45,7 +56,7 @@ impl Symbols {
     pub(crate) fn hold(&mut self, text: &str) -> Symbol {
         if let Some(&at) = self.index.get(text) {
             self.slots[at as usize].holders += 1;
-            return Symbol(at);
+            return Symbol::from_index(at);
         }
         let key: Box<str> = text.into();
         self.bytes += text.len();
@@ -58,29 +69,29 @@ impl Symbols {
             (self.slots.len() - 1) as u32
         };
         self.index.insert(key, at);
-        Symbol(at)
+        Symbol::from_index(at)
     }
 
     /// Holds a symbol once more.
     pub(crate) fn hold_again(&mut self, symbol: Symbol) {
-        self.slots[symbol.0 as usize].holders += 1;
+        self.slots[symbol.index() as usize].holders += 1;
     }
 
     /// Lets a symbol go; its text is dropped when nobody holds it any more.
     pub(crate) fn release(&mut self, symbol: Symbol) {
-        let slot = &mut self.slots[symbol.0 as usize];
+        let slot = &mut self.slots[symbol.index() as usize];
         assert!(slot.holders > 0, "symbol released more often than held");
         slot.holders -= 1;
         if slot.holders == 0 {
             let text = std::mem::take(&mut slot.text);
             self.bytes -= text.len();
             self.index.remove(&text);
-            self.free.push(symbol.0);
+            self.free.push(symbol.index());
         }
     }
 
     pub(crate) fn text(&self, symbol: Symbol) -> &str {
-        &self.slots[symbol.0 as usize].text
+        &self.slots[symbol.index() as usize].text
     }
 
     /// Asserts that each text is held as often as `holders` says, by the number of its symbol.

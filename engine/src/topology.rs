@@ -150,8 +150,9 @@ impl Topology {
             && self.parts.is_sound(nodes)
     }
 
-    /// Whether it is the same graph with the same numbers.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    /// Whether it is the same graph, built after the same ones.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
         self.lineage.last() == other.lineage.last()
     }
 

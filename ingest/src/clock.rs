@@ -47,6 +47,18 @@ pub struct LogClock {
 }
 
 impl LogClock {
+    /// One that has learned this before, in another process.
+    #[must_use]
+    pub fn with(delay: Option<i64>) -> Self {
+        Self { delay }
+    }
+
+    /// What it has learned, in nanoseconds.
+    #[must_use]
+    pub fn delay(&self) -> Option<i64> {
+        self.delay
+    }
+
     /// Notes a record's log time and when it arrived.
     pub fn note(&mut self, log_time: Timestamp, arrived: Timestamp) {
         let delay = arrived.as_nanos().saturating_sub(log_time.as_nanos());

@@ -11,6 +11,7 @@ mod input;
 mod neighbours;
 mod output;
 mod policy;
+mod state;
 #[cfg(test)]
 mod tests;
 mod web;
@@ -25,6 +26,7 @@ pub use http::{Authorization, ClientTls, Credential, HttpConfig, OAuth2, ProxyUr
 pub use input::{HttpInput, Input, KafkaInput, OffsetReset};
 pub use neighbours::{Neighbours, Resync, RulesWatch};
 pub use output::{KafkaOutput, Output, WebhookOutput};
+pub use state::State;
 pub use web::{Web, parse_listen_address};
 
 use crate::file_error::FileError;
@@ -44,6 +46,8 @@ pub struct Config {
     pub input: Input,
     /// Where incident records go.
     pub outputs: Vec<Output>,
+    /// Where snapshots are kept.
+    pub state: State,
     /// The file with the dependency graph, if there is one.
     pub topology_file: Option<PathBuf>,
     /// Every parameter of the engine.
@@ -143,6 +147,7 @@ impl Default for Config {
         Self {
             input: Input::default(),
             outputs: vec![Output::Stdout],
+            state: State::default(),
             topology_file: None,
             policy: Policy::default(),
             accept: Accept::default(),
@@ -206,6 +211,7 @@ impl Config {
         reader.section(&node, "", |root| {
             input::read(root, &mut config.input);
             output::read(root, &mut config.outputs);
+            root.section("state", |s| state::read(s, &config.input, &mut config.state));
             root.section("topology", |s| {
                 let mut file = None;
                 s.optional("file", &mut file);
@@ -231,6 +237,7 @@ impl Config {
     fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         self.topology_file.iter_mut().for_each(join);
+        self.state.dir.iter_mut().for_each(join);
         self.neighbours.resolve(directory);
         self.feedback.file.iter_mut().for_each(join);
         self.feedback.token_file.iter_mut().for_each(join);

@@ -33,6 +33,7 @@ pub mod replay;
 pub mod shard;
 pub mod sink;
 pub mod source;
+pub mod state;
 pub mod text_file;
 mod tls_signatures;
 pub mod topology;

@@ -12,6 +12,9 @@ pub struct Offsets {
     decided: u64,
     /// What was safe before: time may cause a late output of a position that is committed.
     safe: u64,
+    /// Entries that `pending` has had, and those that are gone from it.
+    begun: u64,
+    over: u64,
 }
 
 impl Offsets {
@@ -24,7 +27,10 @@ impl Offsets {
     pub fn sent(&mut self, position: u64) {
         match self.pending.back_mut() {
             Some((last, count)) if *last == position => *count += 1,
-            _ => self.pending.push_back((position, 1)),
+            _ => {
+                self.pending.push_back((position, 1));
+                self.begun += 1;
+            }
         }
     }
 
@@ -37,6 +43,7 @@ impl Offsets {
         }
         while self.pending.front().is_some_and(|&(_, count)| count == 0) {
             self.pending.pop_front();
+            self.over += 1;
         }
     }
 
@@ -52,6 +59,18 @@ impl Offsets {
     #[must_use]
     pub fn next(&self) -> u64 {
         self.decided
+    }
+
+    /// The outputs that have been sent so far, for [`Self::have_arrived`].
+    #[must_use]
+    pub fn sent_so_far(&self) -> u64 {
+        self.begun
+    }
+
+    /// Whether all outputs that had been sent then have arrived.
+    #[must_use]
+    pub fn have_arrived(&self, sent_so_far: u64) -> bool {
+        self.over >= sent_so_far
     }
 
     /// Outputs on their way.
@@ -74,11 +93,17 @@ mod tests {
         offsets.sent(5);
         offsets.decided(7);
         assert_eq!((offsets.safe(), offsets.outstanding()), (3, 3));
+        let sent = offsets.sent_so_far();
         offsets.acknowledged(5);
         assert_eq!(offsets.safe(), 3, "out of order: the earlier one is still on its way");
         offsets.acknowledged(3);
         assert_eq!(offsets.safe(), 3);
+        // Sent later, by time: it is not asked for.
+        offsets.sent(7);
+        assert!(!offsets.have_arrived(sent));
         offsets.acknowledged(3);
+        assert!(offsets.have_arrived(sent) && !offsets.have_arrived(offsets.sent_so_far()));
+        offsets.acknowledged(7);
         assert_eq!((offsets.safe(), offsets.outstanding()), (8, 0));
     }
 }

@@ -19,6 +19,7 @@ use crate::outbox::Outbox;
 use crate::shard::{Setup, ShardRunner};
 use crate::sink::{Sink, SinkError};
 use crate::source::{Input, Polled, Shard, Source, SourceError};
+use crate::state::{Keeper, Store};
 use crate::wire::Options;
 
 /// Longest wait for input; an idle tick is late by no more.
@@ -57,6 +58,7 @@ pub struct Pipeline {
     past: Stats,
     given_up: Vec<Shard>,
     steps: StepWatch,
+    store: Option<Arc<Store>>,
     changes: Option<Changes>,
 }
 
@@ -72,8 +74,16 @@ impl Pipeline {
             past: Stats::default(),
             given_up: Vec::new(),
             steps: StepWatch::default(),
+            store: None,
             changes: None,
         }
+    }
+
+    /// Begins each shard with its snapshot, if there is one, and keeps further ones.
+    #[must_use]
+    pub fn with_snapshots(mut self, store: Arc<Store>) -> Self {
+        self.store = Some(store);
+        self
     }
 
     /// Lets others ask for changes.
@@ -178,6 +188,9 @@ impl Pipeline {
                 info!(input, partition, position, topology = version, "topology exchanged");
             }
         }
+        if let Some(store) = &self.store {
+            store.exchange(policy.clone(), graph.clone().unwrap_or_else(|| store.graph()));
+        }
         self.setup.policy = policy;
         if let Some(graph) = graph {
             self.setup.topology = graph.topology().clone();
@@ -202,7 +215,15 @@ impl Pipeline {
                 let shard = assignment.shard.clone();
                 let (input, partition) = (&shard.input, shard.partition);
                 info!(input, partition, start = ?assignment.start, quiet_before, "assigned");
-                let runner = ShardRunner::new(&self.setup, shard.clone(), quiet_before);
+                let (setup, seed, start) = (&self.setup, self.setup.seed, assignment.start);
+                let runner = match &self.store {
+                    None => ShardRunner::new(setup, shard.clone(), quiet_before),
+                    Some(store) => {
+                        let begin = store.begin(&shard, seed, (start, quiet_before), clock::wall());
+                        let (shard, outbox) = (shard.clone(), &mut self.outbox);
+                        ShardRunner::begin(setup, shard, quiet_before, begin, outbox)
+                    }
+                };
                 self.shards.insert(shard, runner);
             }
             Input::Record(record) => {
@@ -250,8 +271,14 @@ impl Pipeline {
             self.outbox.flush(DRAIN);
         }
         self.note_deliveries()?;
+        for shard in &self.given_up {
+            if let Some(runner) = self.shards.get_mut(shard) {
+                runner.keep_last(clock::wall(), DRAIN);
+            }
+        }
         for (shard, runner) in &mut self.shards {
-            let safe = runner.offsets().safe();
+            runner.keep(clock::wall());
+            let safe = runner.safe();
             if safe > 0 {
                 source.commit(shard, safe);
             }
@@ -280,13 +307,17 @@ impl Pipeline {
 
     fn forget(&mut self, shard: &Shard) {
         if let Some(runner) = self.shards.remove(shard) {
-            self.past.add(runner.engine().stats());
+            self.past.add(&runner.stats());
             self.outbox.released(shard);
         }
     }
 
     fn drain(&mut self, source: &mut dyn Source) -> Result<(), PipelineError> {
         self.outbox.flush(DRAIN);
+        self.note_deliveries()?;
+        for runner in self.shards.values_mut() {
+            runner.keep_last(clock::wall(), DRAIN);
+        }
         self.settle(source)?;
         source.close();
         self.publish_metrics();
@@ -300,7 +331,7 @@ impl Pipeline {
         let mut sum = self.past;
         let (mut open, mut live) = (0, 0);
         for runner in self.shards.values() {
-            sum.add(runner.engine().stats());
+            sum.add(&runner.stats());
             open += u64::from(runner.engine().incidents_live());
             live += u64::from(runner.engine().alerts_live());
         }
@@ -308,15 +339,17 @@ impl Pipeline {
         counters.take(&sum);
         counters.incidents_open = open;
         counters.alerts_live = live;
+        counters.snapshot_loads = self.store.as_ref().map(|store| store.loads());
         counters.shards.clear();
         for (shard, runner) in &mut self.shards {
-            let committed = runner.offsets().safe();
+            let committed = runner.safe();
             counters.shards.push(ShardSnapshot {
                 input: shard.input.clone(),
                 partition: shard.partition,
                 position: runner.offsets().next(),
                 committed,
                 log_time: runner.now().map(|now| now.as_millis() as f64 / 1e3),
+                snapshots: runner.keeper().map(Keeper::progress),
             });
         }
         self.metrics.publish(counters);

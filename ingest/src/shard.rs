@@ -4,11 +4,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hypocenter_engine::{
     AlertEvent, Decision, Decisions, Engine, HashSeed, IncidentId, OtherParameters, Policy,
-    Progress, Seq, Snapshot, SnapshotError, Timestamp, Topology, Weighed,
+    Progress, Seq, Snapshot, SnapshotError, Stats, Timestamp, Topology, Weighed,
 };
 
 use crate::clock::LogClock;
@@ -16,6 +16,7 @@ use crate::neighbours::{HoldReader, Holds};
 use crate::offsets::Offsets;
 use crate::sink::alertmanager::is_own;
 use crate::source::{Arrival, Record, Shard};
+use crate::state::{Begin, Keeper, Place};
 use crate::wire::{Decoder, Options, Rejected, Scratch};
 
 /// Who hears what a shard decides.
@@ -128,6 +129,10 @@ struct Lane {
     rejected: u64,
     offsets: Offsets,
     traced: bool,
+    /// Who is told what the engine is told, and keeps snapshots.
+    keeper: Option<Keeper>,
+    /// What the engine had counted before a restart.
+    before: Stats,
 }
 
 impl ShardRunner {
@@ -150,8 +155,40 @@ impl ShardRunner {
             rejected: 0,
             offsets: Offsets::default(),
             traced: false,
+            keeper: None,
+            before: Stats::default(),
         };
         Self { decoder: Decoder::new(setup.decode.clone()), scratch: Scratch::default(), lane }
+    }
+
+    /// A shard with the state that it had at a snapshot, of which further ones are kept. Outputs
+    /// caused by records before `quiet_before` are not told.
+    #[must_use]
+    pub fn begin(
+        setup: &Setup,
+        shard: Shard,
+        quiet_before: u64,
+        begin: Begin,
+        listener: &mut dyn Listener,
+    ) -> Self {
+        let mut runner = Self::new(setup, shard, quiet_before);
+        let lane = &mut runner.lane;
+        lane.keeper = begin.keeper;
+        if let Some((engine, place)) = begin.restored {
+            (lane.before, lane.now) = (*engine.stats(), engine.now());
+            lane.engine = engine;
+            lane.clock = LogClock::with(place.delay);
+            lane.is_restoring = true;
+            if let Some(last) = place.next.checked_sub(1) {
+                lane.position = last;
+                lane.offsets.decided(last);
+            }
+            let is_other = !lane.engine.topology().is(begin.graph.topology());
+            if is_other && let Err(error) = runner.exchange_topology(&begin.graph, listener) {
+                unreachable!("a snapshot is used if the graph comes after its own: {error}");
+            }
+        }
+        runner
     }
 
     /// From now on, records are decoded so.
@@ -168,9 +205,13 @@ impl ShardRunner {
         next: &Arc<Snapshot>,
         listener: &mut dyn Listener,
     ) -> Result<(), SnapshotError> {
-        self.lane.exchange(listener, |engine, now, decisions| {
+        let at = self.lane.exchange(listener, |engine, now, decisions| {
             engine.set_topology(Arc::clone(next), now, decisions)
-        })
+        })?;
+        if let Some(keeper) = &mut self.lane.keeper {
+            keeper.placed_on(Arc::clone(next), at);
+        }
+        Ok(())
     }
 
     /// From the next record on, alerts are read by another mapping and other words for kinds.
@@ -182,9 +223,13 @@ impl ShardRunner {
         next: &Policy,
         listener: &mut dyn Listener,
     ) -> Result<(), OtherParameters> {
-        self.lane.exchange(listener, |engine, now, decisions| {
+        let at = self.lane.exchange(listener, |engine, now, decisions| {
             engine.set_mapping(next.clone(), now, decisions)
-        })
+        })?;
+        if let Some(keeper) = &mut self.lane.keeper {
+            keeper.mapped_by(next.clone(), at);
+        }
+        Ok(())
     }
 
     /// Whether what came before a restart has been told, and every record there is has been read.
@@ -239,6 +284,42 @@ impl ShardRunner {
     #[must_use]
     pub fn rejected(&self) -> u64 {
         self.lane.rejected
+    }
+
+    /// Everything before this position need not be read again: it is decided, what it caused has
+    /// arrived, and where snapshots are kept, one covers it.
+    pub fn safe(&mut self) -> u64 {
+        let safe = self.lane.offsets.safe();
+        self.lane.keeper.as_ref().map_or(safe, |keeper| safe.min(keeper.covered()))
+    }
+
+    /// What the engine has counted in this process.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.lane.engine.stats().since(&self.lane.before)
+    }
+
+    /// Who keeps snapshots.
+    #[must_use]
+    pub fn keeper(&self) -> Option<&Keeper> {
+        self.lane.keeper.as_ref()
+    }
+
+    /// Goes on with snapshots, at wall time `now`, once all that was sent is noted in
+    /// [`Self::offsets`].
+    pub fn keep(&mut self, now: Timestamp) {
+        let place = self.lane.place(now);
+        if let Lane { keeper: Some(keeper), offsets, engine, .. } = &mut self.lane {
+            keeper.settle(offsets, engine, place);
+        }
+    }
+
+    /// Takes a last snapshot, if all outputs have arrived, and waits for it at most `timeout`.
+    pub fn keep_last(&mut self, now: Timestamp, timeout: Duration) {
+        let place = self.lane.place(now);
+        if let Lane { keeper: Some(keeper), offsets, engine, .. } = &mut self.lane {
+            keeper.finish(offsets, engine, place, timeout);
+        }
     }
 
     /// What may be committed.
@@ -309,6 +390,10 @@ impl Lane {
         }
     }
 
+    fn place(&self, now: Timestamp) -> Place {
+        Place { next: self.offsets.next(), delay: self.clock.delay(), wall: now.as_nanos() }
+    }
+
     /// Once the next record is one whose outputs go out, tells what those before it rebuilt.
     fn restored(&mut self, next: u64, listener: &mut dyn Listener) {
         if self.is_restoring && next >= self.quiet_before {
@@ -359,6 +444,9 @@ impl Lane {
         self.advance(time, Some(since), listener);
         self.decisions.clear();
         self.engine.apply(Seq(self.position), event, time, &mut self.decisions);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.applied(Seq(self.position), event, time);
+        }
         self.tell(Some(since), listener);
         listener.timed(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
@@ -369,6 +457,9 @@ impl Lane {
         };
         self.restored(self.position + 1, listener);
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= passed) {
+            if let Some(keeper) = &mut self.keeper {
+                keeper.advanced(passed);
+            }
             self.advance(passed, None, listener);
         }
     }
@@ -384,17 +475,17 @@ impl Lane {
         }
     }
 
-    /// Changes the engine between two records, as of the latest one's time.
+    /// Changes the engine between two records, as of the latest one's time, which is returned.
     fn exchange<E>(
         &mut self,
         listener: &mut dyn Listener,
         change: impl FnOnce(&mut Engine, Timestamp, &mut Decisions) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<Timestamp, E> {
         let now = self.engine.now();
         self.decisions.clear();
         change(&mut self.engine, now, &mut self.decisions)?;
         self.tell(None, listener);
-        Ok(())
+        Ok(now)
     }
 
     fn tell(&mut self, since: Option<Instant>, listener: &mut dyn Listener) {

@@ -41,6 +41,13 @@ pub struct Assignment {
     pub start: Option<u64>,
 }
 
+/// Who knows where a shard can go on.
+pub trait Resume: Send + Sync {
+    /// The largest position that `may` be the first one to be handed out, with the state before it
+    /// at hand; `None` when there is none.
+    fn resume(&self, shard: &Shard, may: &dyn Fn(u64) -> bool) -> Option<u64>;
+}
+
 /// What a source has to say.
 #[derive(Debug)]
 pub enum Input<'a> {

@@ -1,9 +1,10 @@
 //! An event of an alert that is known: mostly a repeat.
 
 use super::Engine;
+use super::reading::{excess, ratio};
 use crate::alerts::{AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, RerankCause};
-use crate::event::AlertEvent;
+use crate::event::{AlertEvent, Breach};
 use crate::incident::IncidentKey;
 use crate::planted::planted;
 use crate::time::{Span, Timestamp};
@@ -119,8 +120,8 @@ impl Engine {
         decisions: &mut Decisions,
     ) {
         self.count_repeat(key, decisions);
-        if event.breach.is_some() {
-            self.note_worse(key, event, decisions);
+        if let Some(breach) = event.breach {
+            self.note_worse(key, breach, decisions);
         }
     }
 
@@ -140,25 +141,28 @@ impl Engine {
     }
 
     /// Only the worst value ever seen of an alert counts.
-    pub(super) fn note_worse(
-        &mut self,
-        key: AlertKey,
-        event: &AlertEvent<'_>,
-        decisions: &mut Decisions,
-    ) {
+    fn note_worse(&mut self, key: AlertKey, breach: Breach, decisions: &mut Decisions) {
         let place = self.alerts.get(key).map(|alert| alert.place);
         if let Some(Place::Member(incident, _)) = place {
             self.renew(incident, decisions);
         }
-        let Some(alert) = self.alerts.get(key) else {
+        let Some(alert) = self.alerts.get_mut(key) else {
             return;
         };
-        let seen = self.observation(alert.subject, event.breach);
-        let worse = seen.strength > alert.strength || seen.excess > alert.excess;
         let Place::Member(incident, member) = alert.place else {
             return;
         };
-        if !worse {
+        let subject = alert.subject;
+        let (ratio, excess) = (ratio(breach, subject.kind), excess(breach, subject.kind));
+        // Strength grows with the ratio: most repeats need no logarithm.
+        if ratio <= alert.ratio && excess <= alert.excess {
+            return;
+        }
+        alert.ratio = alert.ratio.max(ratio);
+        let (strength, worst) = (alert.strength, alert.excess);
+        let seen = self.observation(subject, Some(breach));
+        let is_worse = seen.strength > strength || seen.excess > worst;
+        if !is_worse {
             return;
         }
         if let Some(alert) = self.alerts.get_mut(key) {

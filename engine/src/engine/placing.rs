@@ -1,7 +1,5 @@
 //! A new alert, or a new episode of a known one: which incident it belongs to.
 
-use std::collections::VecDeque;
-
 use super::Engine;
 use crate::alerts::{Alert, AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
@@ -47,6 +45,7 @@ impl Engine {
         let starts_at = event.starts_at.unwrap_or(self.now);
         let seen = self.observation(subject, event.breach);
         let key = self.alerts.insert(Alert {
+            generation: 0,
             hash,
             fingerprint: self.fingerprint(event),
             tenant,
@@ -56,9 +55,10 @@ impl Engine {
             held: event.held,
             ended: Timestamp::MIN,
             place: Place::Suppressed(Suppressor::Meta),
+            ratio: f64::NEG_INFINITY,
             strength: seen.strength,
             excess: seen.excess,
-            onsets: VecDeque::new(),
+            onsets: Vec::new(),
             flapping_until: Timestamp::MIN,
             timer_at: Timestamp::MAX,
             resolved_nr: 0,
@@ -85,6 +85,7 @@ impl Engine {
             alert.state = State::Firing { until, timeout };
             alert.starts_at = starts_at;
             alert.held = event.held;
+            alert.ratio = f64::NEG_INFINITY;
             alert.strength = seen.strength;
             alert.excess = seen.excess;
         }

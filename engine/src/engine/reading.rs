@@ -55,9 +55,7 @@ impl Engine {
                 Severity::Info => by_severity[2],
             }),
         };
-        let excess = breach
-            .filter(|b| b.side == Side::Above && subject.kind.is_delay())
-            .map(|b| (b.value - b.threshold).max(0.0));
+        let excess = breach.and_then(|breach| excess(breach, subject.kind));
         Observation { subject, strength, excess }
     }
 
@@ -84,8 +82,14 @@ impl Engine {
     }
 }
 
+/// How far over the limit, where a delay is given in numbers.
+pub(super) fn excess(breach: Breach, kind: Kind) -> Option<f64> {
+    let Breach { value, threshold, side } = breach;
+    (side == Side::Above && kind.is_delay()).then(|| (value - threshold).max(0.0))
+}
+
 /// How many times over the limit. For success shares: of the error budget.
-fn ratio(breach: Breach, kind: Kind) -> f64 {
+pub(super) fn ratio(breach: Breach, kind: Kind) -> f64 {
     let Breach { value, threshold, side } = breach;
     // A limit of zero or less has no ratio: as much as ten times over.
     const NO_RATIO: f64 = 10.0;

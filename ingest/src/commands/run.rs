@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
-use hypocenter_engine::{HashSeed, Topology};
+use hypocenter_engine::{HashSeed, Snapshot, Topology, TopologyBuilder};
 use signal_hook::consts::SIGHUP;
 use tracing::{info, warn};
 
@@ -18,7 +18,7 @@ use super::{Exit, Failure, load_holds, load_topology, verdicts};
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, Input, KafkaInput, OffsetReset};
+use crate::config::{Config, Input, KafkaInput, OffsetReset, State};
 use crate::logging;
 use crate::metrics::{Info, Metrics};
 use crate::neighbours::Holds;
@@ -29,7 +29,9 @@ use crate::source::http::{HttpSource, Queue};
 use crate::source::kafka::{FirstStart, KafkaSource, KafkaSourceConfig};
 use crate::source::several::Several;
 use crate::source::stdin::StdinSource;
-use crate::source::{Source, SourceError};
+use crate::source::{Resume, Source, SourceError};
+use crate::state::Store;
+use crate::topology_file::TopologyFile;
 use crate::wire::Options;
 
 /// Does what `run` asks for.
@@ -50,11 +52,13 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let reload = Arc::new(move || by_request.reload());
     let servers = Servers::start(&config, &metrics, reload, guarded)?;
     let ready = servers.readiness();
-    let outcome = setup(&config).and_then(|setup| {
+    let outcome = setup(&config).and_then(|mut setup| {
+        let store = store(&config, &mut setup)?;
         let (remote, changes) = remote();
         reloader.runs(&config, &setup, remote, servers.posted().cloned())?;
         let inlet = Inlet {
             changes: Some(changes),
+            store,
             queue: servers.queue().cloned(),
             board: Some(servers.board().clone()),
             ready: &|state| ready.set(state),
@@ -76,13 +80,15 @@ pub struct Inlet<'a> {
     pub board: Option<Board>,
     /// What is asked of the running pipeline.
     pub changes: Option<Changes>,
+    /// Where snapshots are kept.
+    pub store: Option<Arc<Store>>,
     /// Hears when the pipeline is ready, and is not.
     pub ready: &'a dyn Fn(bool),
 }
 
 impl Default for Inlet<'_> {
     fn default() -> Self {
-        Self { queue: None, board: None, changes: None, ready: &|_| () }
+        Self { queue: None, board: None, changes: None, store: None, ready: &|_| () }
     }
 }
 
@@ -103,10 +109,14 @@ pub fn serve(
     if let Some(board) = &inlet.board {
         outbox = outbox.with_board(board.clone());
     }
+    let store = inlet.store.as_ref();
     let mut source =
-        source(&config.input, &inlet).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+        source(&config.input, &inlet, store).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     (inlet.ready)(true);
     let mut pipeline = Pipeline::new(setup, outbox, metrics.clone());
+    if let Some(store) = inlet.store {
+        pipeline = pipeline.with_snapshots(store);
+    }
     if let Some(changes) = inlet.changes {
         pipeline = pipeline.with_changes(changes);
     }
@@ -197,7 +207,35 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-fn source(input: &Input, inlet: &Inlet<'_>) -> Result<Box<dyn Source>, SourceError> {
+/// Where snapshots are kept, if they are. The graph becomes one that comes after that of the newest
+/// snapshot, so that engines change over from theirs to it.
+fn store(config: &Config, setup: &mut Setup) -> Result<Option<Arc<Store>>, Failure> {
+    let State { dir, interval } = &config.state;
+    let Some(dir) = dir else {
+        return Ok(None);
+    };
+    let unavailable = |error| Failure::new(Exit::Unavailable, error);
+    let store = Store::open(dir, *interval).map_err(unavailable)?;
+    if let Some(before) = store.last_graph() {
+        setup.topology = match &config.topology_file {
+            _ if before.version() == setup.topology.version() => before,
+            Some(file) => {
+                let found = TopologyFile::load_after(file, &before);
+                found.map_err(|error| Failure::new(Exit::Invalid, error))?.topology
+            }
+            None => TopologyBuilder::new().build_after(&before).0,
+        };
+    }
+    let graph = Snapshot::new(setup.topology.clone(), &setup.policy);
+    store.exchange(setup.policy.clone(), Arc::new(graph));
+    Ok(Some(Arc::new(store)))
+}
+
+fn source(
+    input: &Input,
+    inlet: &Inlet<'_>,
+    store: Option<&Arc<Store>>,
+) -> Result<Box<dyn Source>, SourceError> {
     match input {
         Input::File { paths } if paths.as_slice() == [PathBuf::from("-")] => {
             Ok(Box::new(StdinSource::new(clock::wall, LINE_BYTES_MAX)?))
@@ -213,7 +251,9 @@ fn source(input: &Input, inlet: &Inlet<'_>) -> Result<Box<dyn Source>, SourceErr
         Input::Kafka(kafka) => {
             let mut sources: Vec<Box<dyn Source>> = Vec::new();
             for topic in &kafka.topics {
-                sources.push(Box::new(KafkaSource::new(kafka_config(kafka, topic))?));
+                let mut config = kafka_config(kafka, topic);
+                config.resume = store.map(|store| Arc::clone(store) as Arc<dyn Resume>);
+                sources.push(Box::new(KafkaSource::new(config)?));
             }
             match sources.pop() {
                 Some(only) if sources.is_empty() => Ok(only),

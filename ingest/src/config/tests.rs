@@ -1,6 +1,7 @@
 mod mistakes;
 
 use std::fs;
+use std::time::Duration;
 
 use hypocenter_engine::PolicySpec;
 use mistakes::MISTAKES;
@@ -113,7 +114,7 @@ nonsense: 1
          6:11: grouping.window: is 80, which has no unit; must be a duration such as 30s, 5m or 1h30m\n\
          9:16: ranking.temperature: is 0, allowed is 0.01 to 100\n\
          10:1: nonsense: is not a known key; there are annotations, feedback, grouping, input, kinds, labels, \
-         limits, log, mapping, neighbours, outputs, ranking, times, topology, web\n\
+         limits, log, mapping, neighbours, outputs, ranking, state, times, topology, web\n\
          ranking.hops_max: is 4, allowed is at most grouping.hops_max\n"
     );
 }
@@ -126,6 +127,7 @@ outputs:
   - {type: webhook, url: 'https://u:p@h/x', timeout: 3s}
   - {type: file, path: out.jsonl}
 topology: {file: graph.yml}
+state: {dir: kept, interval: 1m}
 labels: {tenant: cluster, replica: []}
 mapping: {rules: [{name: n, match: {a: 'b.*', c: ''}, match_any: [d], to: 'x/${value}'}]}
 kinds: {words: {error: [boom]}, weights: {error: {own: 5}}}
@@ -139,6 +141,8 @@ web: {listen_address: ':1234'}
     assert_eq!(kafka.offset_reset, OffsetReset::Error);
     assert_eq!(kafka.properties["a.b"], "1");
     assert_eq!(config.outputs.len(), 2);
+    assert_eq!(config.state.dir.as_deref(), Some(Path::new("kept")));
+    assert_eq!(config.state.interval, Duration::from_secs(60));
     let spec = config.policy.spec();
     assert_eq!(spec.labels.tenant.as_deref(), Some("cluster"));
     assert!(spec.labels.replica.is_empty());

@@ -7,6 +7,7 @@ use super::snapshot::{ByLabel, ShardSnapshot};
 use super::{ClientCounters, Samples, SinkCounters, Value, Values, process};
 use crate::feedback::{Precision, Standing};
 use crate::intake::IntakeCounters;
+use crate::state::Progress;
 
 /// One metric.
 #[derive(Debug)]
@@ -110,6 +111,20 @@ pub const DEFINITIONS: &[Definition] = &[
         |v| by_shard(v, |s| Some(Value::Int(s.committed)))),
     metric("hypocenter_source_log_timestamp_seconds", Gauge, &["input", "partition"], "Log time of the last record read, in seconds since 1970.",
         |v| by_shard(v, |s| s.log_time.map(Value::Float))),
+    metric("hypocenter_snapshot_position", Gauge, &["input", "partition"], "Position before which a snapshot on disk covers everything.",
+        |v| by_keeper(v, |s| Some(Value::Int(s.covered)))),
+    metric("hypocenter_snapshot_timestamp_seconds", Gauge, &["input", "partition"], "When the state was that of the latest snapshot, in seconds since 1970; absent before the first one.",
+        |v| by_keeper(v, |s| s.taken_at.map(|at| Value::Float(at.as_millis() as f64 / 1e3)))),
+    metric("hypocenter_snapshot_size_bytes", Gauge, &["input", "partition"], "Size of the latest snapshot.",
+        |v| by_keeper(v, |s| s.taken_at.map(|_| Value::Int(s.bytes)))),
+    metric("hypocenter_snapshot_duration_seconds", Gauge, &["input", "partition"], "How long the latest snapshot took to write. Deciding does not wait for it.",
+        |v| by_keeper(v, |s| s.taken_at.map(|_| Value::Float(s.seconds)))),
+    metric("hypocenter_snapshots_total", Counter, &["input", "partition"], "Snapshots taken.",
+        |v| by_keeper(v, |s| Some(Value::Int(s.written)))),
+    metric("hypocenter_snapshots_failed_total", Counter, &["input", "partition"], "Snapshots that could not be taken; nothing past the last good one is committed.",
+        |v| by_keeper(v, |s| Some(Value::Int(s.failed)))),
+    metric("hypocenter_snapshot_loads_total", Counter, &["result"], "Shards that began with a snapshot (loaded) or without one (none), and files that could not be used (refused).",
+        |v| v.snapshot.snapshot_loads.map(|l| by_word(vec![("loaded", l.loaded), ("none", l.none), ("refused", l.refused)])).unwrap_or_default()),
     metric("hypocenter_alerts_received_total", Counter, &["status"], "Alerts accepted over HTTP.",
         |v| by_intake(v, |c| c.alerts().to_vec())),
     metric("hypocenter_alerts_truncated_total", Counter, &[], "Alerts that an Alertmanager left out of its webhook: its max_alerts is set.",
@@ -234,6 +249,16 @@ fn by_shard(values: &Values, of: fn(&ShardSnapshot) -> Option<Value>) -> Samples
         .shards
         .iter()
         .filter_map(|s| Some((vec![s.input.clone(), s.partition.to_string()], of(s)?)))
+        .collect()
+}
+
+fn by_keeper(values: &Values, of: fn(&Progress) -> Option<Value>) -> Samples {
+    let shards = values.snapshot.shards.iter();
+    shards
+        .filter_map(|s| {
+            let value = of(s.snapshots.as_ref()?)?;
+            Some((vec![s.input.clone(), s.partition.to_string()], value))
+        })
         .collect()
 }
 

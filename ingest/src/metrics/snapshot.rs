@@ -3,6 +3,7 @@
 use hypocenter_engine::{Limit, Stats, Suppressor};
 
 use super::Latency;
+use crate::state::{Loads, Progress};
 
 /// Why an alert may be rejected; counted from the start, so that a rate has its first zero.
 const REJECTED: &[&str] = &[
@@ -91,6 +92,8 @@ pub struct Snapshot {
     pub incidents_open: u64,
     /// Alerts remembered now.
     pub alerts_live: u64,
+    /// How snapshots turned out at the start; `None` where none are kept.
+    pub snapshot_loads: Option<Loads>,
     /// Decision latency of every event.
     pub latency: Latency,
     /// The input's shards.
@@ -116,6 +119,7 @@ impl Default for Snapshot {
             clock_clamped: 0,
             incidents_open: 0,
             alerts_live: 0,
+            snapshot_loads: None,
             latency: Latency::default(),
             shards: Vec::new(),
         }
@@ -161,6 +165,8 @@ pub struct ShardSnapshot {
     pub committed: u64,
     /// Log time of the last record, in seconds since 1970.
     pub log_time: Option<f64>,
+    /// How far snapshots have come; `None` where none are kept.
+    pub snapshots: Option<Progress>,
 }
 
 /// What changes only when the configuration is read again.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::source::http::QueueLimits;
+use crate::state::{Loads, Progress};
 
 fn filled() -> (Metrics, tempfile::TempDir) {
     let metrics = Metrics::default();
@@ -18,8 +19,10 @@ fn filled() -> (Metrics, tempfile::TempDir) {
         partition: 3,
         position: 10,
         log_time: Some(1.5),
+        snapshots: Some(Progress { taken_at: Some(Timestamp::MIN), ..Progress::default() }),
         ..ShardSnapshot::default()
     });
+    snapshot.snapshot_loads = Some(Loads::default());
     assert!(metrics.publish(&snapshot));
     SinkCounters::count(&metrics.sink("webhook").sent);
     let queue = Queue::new(QueueLimits::default(), clock::wall);

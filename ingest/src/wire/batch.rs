@@ -57,6 +57,14 @@ impl Batch {
         self.events.push(Event { pairs, starts_at, ends_at, status, breach });
     }
 
+    /// Memory held, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+            + self.pairs.len() * size_of::<(u32, u32)>()
+            + self.events.len() * size_of::<Event>()
+    }
+
     /// How many alerts there are.
     #[must_use]
     pub fn len(&self) -> usize {

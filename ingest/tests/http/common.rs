@@ -70,7 +70,7 @@ impl Daemon {
         let setup = run::setup_with(&config, graph.build().0);
         let pipeline = std::thread::spawn(move || {
             let ready = &|state| readiness.set(state);
-            let inlet = Inlet { queue, board, changes: None, ready };
+            let inlet = Inlet { queue, board, changes: None, store: None, ready };
             run::serve(&config, setup, &metrics, &stopped, inlet).map(drop).unwrap();
         });
         let (intake, web) = (servers.intake_addresses()[0], servers.web_addresses()[0]);

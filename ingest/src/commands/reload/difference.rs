@@ -49,6 +49,7 @@ impl Difference {
                 "neighbours.resync (asked at the start only)",
                 running.neighbours.resync != found.neighbours.resync,
             ),
+            ("state (where snapshots are)", running.state != found.state),
             ("feedback", running.feedback != found.feedback),
             ("log.format", running.log.format != found.log.format),
         ];

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
 use crate::kafka::{Properties, keys};
-use crate::source::SourceError;
+use crate::source::{Resume, Shard, SourceError};
 
 /// What to do with a partition for which the group has committed nothing yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -41,6 +42,9 @@ pub struct KafkaSourceConfig {
     pub first_start: FirstStart,
     /// How long to wait at the start for a broker and for the topic.
     pub startup_timeout: Duration,
+    /// Who may know the state before some position: then reading starts there, and not a replay
+    /// window before the committed one.
+    pub resume: Option<Arc<dyn Resume>>,
     /// Further librdkafka properties: security, tuning, `group.instance.id`.
     pub properties: BTreeMap<String, String>,
 }
@@ -57,8 +61,14 @@ impl KafkaSourceConfig {
             commit_interval: Duration::from_secs(5),
             first_start: FirstStart::default(),
             startup_timeout: Duration::from_secs(30),
+            resume: None,
             properties: BTreeMap::new(),
         }
+    }
+
+    /// The shard of a partition.
+    pub(super) fn shard(&self, partition: i32) -> Shard {
+        Shard { input: self.topic.clone(), partition: u32::try_from(partition).unwrap_or(0) }
     }
 
     /// The place named in logs and errors.

@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::context::{self, Context, Rebalance};
 use super::start::{self, NoStart, Start};
 use super::{FirstStart, KafkaSource, Owned};
-use crate::source::{Assignment, Input, Shard, SourceError};
+use crate::source::{Assignment, Input, SourceError};
 
 /// How long to wait before asking again where to start.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -110,14 +110,8 @@ impl KafkaSource {
 
     fn own(&mut self, start: Start, each: &mut dyn FnMut(Input<'_>)) {
         let Start { partition, committed, start } = start;
-        let assignment = Assignment {
-            shard: Shard {
-                input: self.config.topic.clone(),
-                partition: u32::try_from(partition).unwrap_or(0),
-            },
-            committed,
-            start: Some(start),
-        };
+        let assignment =
+            Assignment { shard: self.config.shard(partition), committed, start: Some(start) };
         tracing::info!(
             place = self.consumer.context().journal.place(),
             partition,

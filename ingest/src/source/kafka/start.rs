@@ -3,7 +3,8 @@
 //! The engine's state is in memory only. To rebuild it, a partition is read again from one
 //! *replay window* before the committed position: from the first record whose log time is not
 //! before that of the first uncommitted record, less the window. The pipeline suppresses what
-//! records before the committed position cause.
+//! records before the committed position cause. Where somebody knows the state at a position
+//! before the committed one ([`Resume`](crate::source::Resume)), reading starts there instead.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -56,18 +57,21 @@ pub(super) fn find(
 ) -> Result<Vec<Start>, NoStart> {
     let topic = config.topic.as_str();
     let committed = committed(consumer, topic, partitions)?;
-    let mut starts = Vec::with_capacity(partitions.len());
+    let (mut starts, mut known) = (Vec::with_capacity(partitions.len()), Vec::new());
     for &partition in partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
         let range = Range { low: unsigned(low), high: unsigned(high) };
         let committed = committed.get(&partition).copied();
         let start = first_choice(config, consumer.context(), partition, committed, range)?;
-        starts.push((start, range));
+        match resumed(config, start, range) {
+            Some(start) => known.push(start),
+            None => starts.push((start, range)),
+        }
     }
     if !config.replay_window.is_zero() {
         go_back(consumer, config, &mut starts)?;
     }
-    Ok(starts.into_iter().map(|(start, _)| start).collect())
+    Ok(starts.into_iter().map(|(start, _)| start).chain(known).collect())
 }
 
 #[derive(Clone, Copy)]
@@ -117,6 +121,16 @@ fn first_choice(
         }
     };
     Ok(Start { partition, committed, start })
+}
+
+/// The start at a position before which the state is known. Never after the committed one: who
+/// moves that back wants to read again.
+fn resumed(config: &KafkaSourceConfig, start: Start, range: Range) -> Option<Start> {
+    let latest = start.committed.map_or(range.high, |committed| committed.min(range.high));
+    let may = |next: u64| (range.low..=latest).contains(&next);
+    let resume = config.resume.as_deref()?;
+    let next = resume.resume(&config.shard(start.partition), &may)?;
+    Some(Start { start: next, ..start })
 }
 
 /// Moves the starts of partitions with a committed position back by the replay window.
