@@ -1,4 +1,4 @@
-//! What sort of thing an entity is.
+//! What sort of thing an entity is, and what it is called.
 
 use std::fmt;
 
@@ -115,6 +115,47 @@ impl fmt::Display for EntityKind {
     }
 }
 
+/// What an entity is called: its kind, where its name holds, and the name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EntityName {
+    /// Its kind.
+    pub kind: EntityKind,
+    /// Cluster and namespace as far as they are known, as in `east/shop`; may be empty.
+    pub scope: String,
+    /// Its name within these.
+    pub name: String,
+}
+
+impl EntityName {
+    /// Takes a full name apart. What stands before the last slash is the scope.
+    #[must_use]
+    pub fn parse(full: &str) -> Self {
+        let (kind, rest) = EntityKind::prefix(full).unwrap_or((EntityKind::Service, full));
+        let (scope, name) = rest.rsplit_once('/').unwrap_or(("", rest));
+        Self { kind, scope: scope.to_owned(), name: name.to_owned() }
+    }
+
+    /// The last part of the scope, which is the namespace where there is one.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        let last = self.scope.rsplit('/').next()?;
+        Some(last).filter(|last| !last.is_empty() && *last != "-")
+    }
+}
+
+impl fmt::Display for EntityName {
+    /// The full name. That of a service without scope is its plain name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, scope, name } = self;
+        let plain = *kind == EntityKind::Service && EntityKind::prefix(name).is_none();
+        match (scope.as_str(), plain) {
+            ("", true) => f.write_str(name),
+            ("", false) => write!(f, "{kind}/{name}"),
+            (scope, _) => write!(f, "{kind}/{scope}/{name}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,5 +170,24 @@ mod tests {
             assert_eq!(EntityKind::prefix(plain), None, "{plain:?}");
             assert_eq!(EntityKind::of(plain), EntityKind::Service);
         }
+    }
+
+    #[test]
+    fn full_names_are_taken_apart_and_put_together() {
+        let table = [
+            ("orders", EntityKind::Service, "", "orders"),
+            ("service/shop/orders", EntityKind::Service, "shop", "orders"),
+            ("pod/east/shop/orders-0", EntityKind::Pod, "east/shop", "orders-0"),
+            ("node/w1", EntityKind::Node, "", "w1"),
+        ];
+        for (full, kind, scope, name) in table {
+            let parsed = EntityName::parse(full);
+            assert_eq!((parsed.kind, &*parsed.scope, &*parsed.name), (kind, scope, name));
+            assert_eq!(parsed.to_string(), full);
+        }
+        let odd = EntityName { name: "pod/x".to_owned(), ..EntityName::default() };
+        assert_eq!(odd.to_string(), "service/pod/x", "no service is taken for a pod");
+        assert_eq!(EntityName::parse("pod/east/-/x").namespace(), None);
+        assert_eq!(EntityName::parse("pod/east/shop/x").namespace(), Some("shop"));
     }
 }

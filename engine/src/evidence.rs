@@ -132,8 +132,11 @@ impl Incident {
         }
         for (at, hops) in self.symptoms_above(model, entity) {
             let symptom = &self.symptoms[at];
-            sums.explained += symptom.explained_by(model, own, hops);
-            sums.quietly += symptom.quietly_explained(model, hops);
+            sums.explained += symptom.explained_by(model, (entity, own), hops);
+            sums.quietly += symptom.quietly_explained(model, entity, hops);
+            if model.is_host(entity) && symptom.burns() {
+                sums.workloads.add(model.workload(symptom.entity));
+            }
             sums.covered += symptom.counted;
             sums.complaining += u32::from(hops == 1);
         }
@@ -175,7 +178,7 @@ impl Incident {
         audible: bool,
         change: impl FnOnce(&mut Symptom),
     ) {
-        let was_alerting = self.symptoms[at].is_alerting();
+        let (was_alerting, burnt) = (self.symptoms[at].is_alerting(), self.symptoms[at].burns());
         self.add_explained(model, at, audible, |sum, part| sum - part);
         self.pull -= self.symptoms[at].counted;
         change(&mut self.symptoms[at]);
@@ -183,6 +186,9 @@ impl Incident {
         symptom.counted = if symptom.is_alerting() { symptom.pull } else { Score::ZERO };
         self.pull += symptom.counted;
         self.add_explained(model, at, audible, |sum, part| sum + part);
+        if !burnt && self.symptoms[at].burns() {
+            self.burn(model, at);
+        }
         if !was_alerting && self.symptoms[at].is_alerting() {
             self.alerting += 1;
             let node = self.symptoms[at].entity.node();
@@ -191,6 +197,24 @@ impl Incident {
                 if let Some(root) = self.hypotheses.get_mut(Entity::inside(entry.root)) {
                     root.sums.complaining += 1;
                 }
+            }
+        }
+    }
+
+    /// Tells the hosts below an entity that a workload on them is in trouble.
+    fn burn(&mut self, model: Model<'_>, at: usize) {
+        let entity = self.symptoms[at].entity;
+        let hops_max = model.policy.spec.ranking.hops_max;
+        let reach = entity.node().map_or(&[][..], |node| model.walks.reach(node));
+        for entry in reach {
+            let root = Entity::inside(entry.root);
+            let is_below =
+                matches!(entry.relation, Relation::Below(hops @ 1..) if hops <= hops_max);
+            if is_below
+                && model.is_host(root)
+                && let Some(root) = self.hypotheses.get_mut(root)
+            {
+                root.sums.workloads.add(model.workload(entity));
             }
         }
     }
@@ -218,8 +242,8 @@ impl Incident {
                 let root = Entity::inside(entry.root);
                 if hops <= hops_max && self.hypotheses.get(root).is_some() {
                     let symptom = &self.symptoms[at];
-                    let part = symptom.explained_by(model, self.symptom(root), hops);
-                    let quietly = symptom.quietly_explained(model, hops);
+                    let part = symptom.explained_by(model, (root, self.symptom(root)), hops);
+                    let quietly = symptom.quietly_explained(model, root, hops);
                     if let Some(root) = self.hypotheses.get_mut(root) {
                         root.sums.explained = add(root.sums.explained, part);
                         root.sums.quietly = add(root.sums.quietly, quietly);
@@ -232,7 +256,8 @@ impl Incident {
             let sum: Score = self
                 .symptoms_above(model, entity)
                 .map(|(at_above, hops)| {
-                    self.symptoms[at_above].explained_by(model, Some(&self.symptoms[at]), hops)
+                    let own = Some(&self.symptoms[at]);
+                    self.symptoms[at_above].explained_by(model, (entity, own), hops)
                 })
                 .sum();
             if let Some(own) = self.hypotheses.get_mut(entity) {
@@ -277,17 +302,26 @@ impl Incident {
             complaining: (root.sums.complaining, dependents as u32),
             coverage: 1.0,
         };
+        if !self.is_shared(model, root) {
+            terms.explained = Score::ZERO;
+        }
         if own.is_none() {
             self.doubt(model, root, &mut terms);
         }
         terms
     }
 
+    /// Whether a root may explain what is above it: a host does only if several distinct workloads
+    /// on it are in trouble. One alone has its trouble from elsewhere.
+    pub(crate) fn is_shared(&self, model: Model<'_>, root: &Hypothesis) -> bool {
+        !model.is_host(root.entity) || root.sums.workloads.are_several()
+    }
+
     /// What is asked of a root without an alert of its own, which any quiet entity could be.
     fn doubt(&self, model: Model<'_>, root: &Hypothesis, terms: &mut Terms) {
         let ranking = &model.policy.spec.ranking;
         let (complaining, dependents) = terms.complaining;
-        terms.explained = root.sums.quietly;
+        terms.explained = if self.is_shared(model, root) { root.sums.quietly } else { Score::ZERO };
         // It is believed as far as its dependents agree,
         if planted!(DisagreementIgnored: false, dependents > 0) {
             let believed = agreement(complaining as usize, dependents as usize);

@@ -36,6 +36,25 @@ pub(crate) struct Sums {
     pub(crate) covered: Score,
     /// Direct dependents that alert.
     pub(crate) complaining: u32,
+    /// Of a host: the workloads that alert on it.
+    pub(crate) workloads: Workloads,
+}
+
+/// Whether several distinct workloads were seen. Two of them are kept, the outermost by number, so
+/// that the order in which they come does not matter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, BorshDeserialize, BorshSerialize)]
+pub(crate) struct Workloads(Option<(Entity, Entity)>);
+
+impl Workloads {
+    pub(crate) fn add(&mut self, workload: Entity) {
+        let (first, last) = self.0.unwrap_or((workload, workload));
+        self.0 = Some((first.min(workload), last.max(workload)));
+    }
+
+    /// Whether there are two or more.
+    pub(crate) fn are_several(self) -> bool {
+        self.0.is_some_and(|(first, last)| first != last)
+    }
 }
 
 /// At most [`HYPOTHESES_MAX`] roots.

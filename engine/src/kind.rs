@@ -26,13 +26,15 @@ pub enum Kind {
     Traffic,
     /// Any other alert.
     Other,
+    /// What watches the entity fails: less is seen of it, and nothing is known to be wrong with it.
+    Blind,
     /// Not about the monitored world (a heartbeat, an inhibitor): never correlated.
     Meta,
 }
 
 impl Kind {
     /// All kinds, in the order in which an alert's name is matched against their words.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Meta,
         Self::Crash,
         Self::Saturation,
@@ -42,6 +44,7 @@ impl Kind {
         Self::Error,
         Self::Latency,
         Self::Other,
+        Self::Blind,
     ];
     /// How many kinds there are.
     pub const COUNT: usize = Self::ALL.len();
@@ -64,6 +67,7 @@ impl Kind {
             Self::Client => "client",
             Self::Traffic => "traffic",
             Self::Other => "other",
+            Self::Blind => "blind",
             Self::Meta => "meta",
         }
     }
@@ -72,6 +76,11 @@ impl Kind {
     #[must_use]
     pub const fn is_cause(self) -> bool {
         matches!(self, Self::Saturation | Self::Crash)
+    }
+
+    /// Whether an alert of this kind asks what its entity calls for an explanation.
+    pub(crate) const fn is_symptom(self) -> bool {
+        matches!(self, Self::Error | Self::Latency | Self::Edge | Self::Client | Self::Traffic)
     }
 
     /// Whether the size of the alert is a delay, comparable along a call chain.

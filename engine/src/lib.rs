@@ -88,6 +88,7 @@ mod alerts;
 mod background;
 mod chain;
 mod decision;
+mod directory;
 mod engine;
 mod entity;
 mod event;
@@ -125,18 +126,21 @@ mod view;
 mod walk;
 
 pub use decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
+pub use directory::Found;
 pub use engine::{Engine, Footprint, OtherParameters, Progress, Supposed};
-pub use entity::EntityKind;
+pub use entity::{EntityKind, EntityName};
 pub use event::{AlertEvent, Breach, Seq, Side, Status};
 pub use incident::Phase;
 pub use kind::{Kind, KindWords};
 pub use label::{Fingerprint, LabelError, LabelLimits, Labels};
 pub use limits::{Limit, Limits};
-pub use mapping::{Mapped, Mapping, MappingError, MappingRule, default_mapping};
+pub use mapping::{
+    Action, Exporter, Mapped, Mapping, MappingError, MappingRule, MappingSpec, Tried,
+    default_aliases, default_exporters, default_rules, workload_of_pod,
+};
 pub use paths::{NoPath, PathView, Stop};
 pub use policy::{
-    Grouping, KindWeight, KindWeights, LabelRoles, MappingSpec, Policy, PolicyError, PolicySpec,
-    Ranking, Times,
+    Grouping, KindWeight, KindWeights, LabelRoles, Policy, PolicyError, PolicySpec, Ranking, Times,
 };
 pub use score::Score;
 pub use snapshot::{Snapshot, SnapshotError};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::entity::EntityName;
 use crate::incident::Incident;
 use crate::policy::Policy;
 use crate::score::{Score, exp, ln};
@@ -18,7 +19,7 @@ use crate::walk::{Relation, Walks};
 /// An entity: a node of the graph, or a name outside it.
 ///
 /// Kept as the complement of its number, which leaves zero for "none".
-#[derive(Clone, Copy, PartialEq, Eq, Hash, BorshDeserialize, BorshSerialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshDeserialize, BorshSerialize)]
 pub(crate) struct Entity(NonZeroU32);
 
 const OUTSIDE: u32 = 1 << 31;
@@ -42,7 +43,8 @@ impl Entity {
 
     /// The same, as a node if it is outside the graph and the graph has its name by now.
     pub(crate) fn within(self, topology: &Topology, symbols: &Symbols) -> Self {
-        let found = self.symbol().and_then(|name| topology.find(symbols.text(name)));
+        let name = self.symbol().map(|name| EntityName::parse(symbols.text(name)));
+        let found = name.and_then(|name| topology.look_up(&name).node);
         found.map_or(self, Self::inside)
     }
 
@@ -149,6 +151,16 @@ impl<'a> Model<'a> {
         entity.node().is_some_and(|node| self.topology.is_live(node))
     }
 
+    /// Whether it is something on which many workloads run side by side.
+    pub(crate) fn is_host(self, entity: Entity) -> bool {
+        entity.node().is_some_and(|node| self.topology.kind(node).is_host())
+    }
+
+    /// What stands for the workload that an entity is part of.
+    pub(crate) fn workload(self, entity: Entity) -> Entity {
+        entity.node().map_or(entity, |node| Entity::inside(self.walks.workload(node)))
+    }
+
     pub(crate) fn dependents(self, entity: Entity) -> &'a [Node] {
         entity.node().map_or(&[], |node| self.topology.dependents(node))
     }
@@ -206,7 +218,12 @@ impl<'a> Model<'a> {
         // A CpuHigh says "me", a TrafficLow "not me"; a weak one says it less.
         let sure = seen.strength.to_f64().min(1.0);
         let claim = Score::from_f64(self.policy.spec.weights.of(subject.kind).claim * sure);
-        let said = if root == subject.entity { claim } else { -claim };
+        let said = match root == subject.entity {
+            true => claim,
+            // A crash says nothing against the machine that it happened on.
+            false if self.is_host(root) => Score::ZERO,
+            false => -claim,
+        };
         let hops = match relation {
             Relation::Below(hops) => hops,
             Relation::Dependent | Relation::Caller | Relation::Fallback => 0,

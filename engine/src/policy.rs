@@ -5,7 +5,7 @@ mod check;
 use crate::hash::Fnv;
 use crate::kind::{Kind, KindWords};
 use crate::limits::Limits;
-use crate::mapping::{Mapping, MappingError, MappingRule, default_mapping};
+use crate::mapping::{Mapping, MappingError, MappingSpec};
 use crate::score::{Score, ln};
 use crate::time::Span;
 
@@ -14,7 +14,7 @@ use crate::time::Span;
 pub struct PolicySpec {
     /// Which labels mean what.
     pub labels: LabelRoles,
-    /// Rules from alert to entity, first match wins.
+    /// How alerts are mapped to entities.
     pub mapping: MappingSpec,
     /// Words that give an alert its kind.
     pub kinds: KindWords,
@@ -28,16 +28,6 @@ pub struct PolicySpec {
     pub ranking: Ranking,
     /// Maxima.
     pub limits: Limits,
-}
-
-/// Mapping rules; a type of their own so that the default is not "none".
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct MappingSpec(pub Vec<MappingRule>);
-
-impl Default for MappingSpec {
-    fn default() -> Self {
-        Self(default_mapping())
-    }
 }
 
 /// Which labels mean what.
@@ -115,6 +105,7 @@ impl Default for KindWeights {
             (Kind::Client, weight(0.3, 1.0, -0.5, 0.6)),
             (Kind::Traffic, weight(0.2, 0.2, -1.0, 0.5)),
             (Kind::Other, weight(1.0, 1.0, 0.0, 0.5)),
+            (Kind::Blind, weight(0.001, 0.0, 0.0, 0.3)),
         ] {
             weights.set(kind, value);
         }
@@ -270,6 +261,8 @@ pub struct Ranking {
     pub slack: f64,
     /// Weight of own evidence on an entity that nobody calls.
     pub entry_weight: f64,
+    /// What any alert asks, at least, of the machine that its entity runs on, per unit of strength.
+    pub host_weight: f64,
     /// Price of naming an entity without an alert of its own.
     pub silent_price: f64,
     /// The decay beyond the first dependency, for such an entity: what lies on the way alerts.
@@ -296,6 +289,7 @@ impl Default for Ranking {
             starved_weight: 0.5,
             slack: 3.0,
             entry_weight: 0.3,
+            host_weight: 1.0,
             silent_price: 0.5,
             silent_decay: 0.98,
             silent_coverage: 2.0,
@@ -362,7 +356,7 @@ impl Policy {
     /// Everything that is wrong with it.
     pub fn new(spec: PolicySpec) -> Result<Self, Vec<PolicyError>> {
         let mut errors = check::all(&spec);
-        let mapping = Mapping::new(&spec.mapping.0);
+        let mapping = Mapping::new(&spec.mapping);
         match mapping {
             Ok(mapping) if errors.is_empty() => {
                 let mut hash = Fnv::new();
@@ -452,11 +446,11 @@ mod tests {
         spec.ranking.temperature = f64::NAN;
         spec.limits.alerts_max = 0;
         spec.ranking.strength_base = 0.0;
-        spec.mapping.0.push(MappingRule::default());
+        spec.mapping.own.push(crate::mapping::MappingRule::default());
         let errors = Policy::new(spec).expect_err("invalid");
         let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(text.len(), 5, "{text:?}");
         assert_eq!(text[0], "grouping.decay is 1, allowed is more than 0, less than 1");
-        assert!(text[4].contains("mapping rule \"6\""), "{text:?}");
+        assert!(text[4].contains("mapping.own_rules[0]: has no name"), "{text:?}");
     }
 }

@@ -234,7 +234,7 @@ fn graphs(
         let is_known = known.topology.is(&topology) && known.is_for(policy);
         graphs.push(match is_known {
             true => Arc::clone(known),
-            false => Arc::new(Snapshot::new(topology, policy)),
+            false => Arc::new(Snapshot::new(topology.with_directory(), policy)),
         });
         Ok(())
     })?;

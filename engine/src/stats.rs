@@ -47,6 +47,8 @@ pub struct Stats {
     pub clock_clamped: u64,
     /// Events whose onset lay further back than `lateness`.
     pub late: u64,
+    /// New alerts whose entity could be several of the graph.
+    pub ambiguous: u64,
     /// New alerts that no mapping rule matched.
     pub unmapped: u64,
     /// New alerts on an entity that is not in the graph.
@@ -90,6 +92,7 @@ impl Stats {
             (&mut self.evicted, other.evicted),
             (&mut self.clock_clamped, other.clock_clamped),
             (&mut self.late, other.late),
+            (&mut self.ambiguous, other.ambiguous),
             (&mut self.unmapped, other.unmapped),
             (&mut self.outside_topology, other.outside_topology),
             (&mut self.topology_changes, other.topology_changes),

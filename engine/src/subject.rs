@@ -2,12 +2,15 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::directory::Found;
+use crate::entity::{EntityKind, EntityName};
 use crate::kind::Kind;
 use crate::label::Labels;
+use crate::mapping::{Action, Mapped};
 use crate::model::Entity;
 use crate::policy::Policy;
 use crate::symbol::{Symbol, Symbols};
-use crate::topology::Topology;
+use crate::topology::{Node, Topology};
 
 /// How urgent the sender holds an alert to be.
 #[derive(
@@ -78,6 +81,8 @@ pub(crate) struct Subject {
     pub(crate) metric: Option<Symbol>,
     /// The mapping rule that gave the entity; `None` when no rule did.
     pub(crate) mapped_by: Option<Symbol>,
+    /// How the entity was found by that name.
+    pub(crate) found: Found,
 }
 
 impl Subject {
@@ -92,16 +97,32 @@ impl Subject {
         let alertname = labels.get("alertname").unwrap_or_default();
         let metric = labels.get(&roles.metric);
         let caller = roles.caller.iter().find_map(|label| labels.get(label));
-        let named = policy.spec.kinds.classify(alertname, metric);
-        // An edge alert that does not say which caller is a plain latency alert.
-        let kind = if named == Kind::Edge && caller.is_none() { Kind::Latency } else { named };
         let mapped = policy.mapping.entity(labels);
-        let entity = match &mapped {
-            Some(mapped) => entity_of(&mapped.entity, topology, symbols),
-            None => Entity::outside(symbols.hold(&format!("alert/{alertname}"))),
+        let kind = kind_of(mapped.as_ref(), policy.spec.kinds.classify(alertname, metric));
+        // An edge alert that does not say which caller is a plain latency alert.
+        let kind = if kind == Kind::Edge && caller.is_none() { Kind::Latency } else { kind };
+        let named = mapped.as_ref().filter(|mapped| mapped.action.has_entity());
+        let (entity, found) = match named {
+            Some(mapped) => {
+                let found = topology.look_up(&mapped.entity);
+                match found.node {
+                    Some(node) => speaker(topology, node, kind, found.found),
+                    None => (Entity::outside(symbols.hold(&found.name.to_string())), found.found),
+                }
+            }
+            None => {
+                let name = format!("alert/{alertname}");
+                (Entity::outside(symbols.hold(&name)), Found::Outside)
+            }
         };
-        let caller =
-            caller.filter(|_| kind == Kind::Edge).map(|name| entity_of(name, topology, symbols));
+        let caller = caller.filter(|_| kind == Kind::Edge).map(|name| {
+            let scope = named.map(|mapped| mapped.entity.scope.clone()).unwrap_or_default();
+            let called = EntityName { kind: EntityKind::Service, scope, name: name.to_owned() };
+            match topology.look_up(&called).node {
+                Some(node) => Entity::inside(node),
+                None => Entity::outside(symbols.hold(name)),
+            }
+        });
         let in_graph = entity.node().is_some_and(|node| topology.is_live(node));
         let fallback = if in_graph { None } else { fallback(labels, &roles.fallback) };
         Self {
@@ -113,6 +134,7 @@ impl Subject {
             rule: symbols.hold(alertname),
             metric: metric.map(|text| symbols.hold(text)),
             mapped_by: mapped.map(|mapped| symbols.hold(mapped.rule)),
+            found,
         }
     }
 
@@ -145,11 +167,39 @@ impl Subject {
     }
 }
 
-fn entity_of(name: &str, topology: &Topology, symbols: &mut Symbols) -> Entity {
-    match topology.find(name) {
-        Some(node) => Entity::inside(node),
-        None => Entity::outside(symbols.hold(name)),
+/// What sort of trouble it is: by the mapping where that says so, else by its name.
+fn kind_of(mapped: Option<&Mapped<'_>>, named: Kind) -> Kind {
+    match mapped.map(|mapped| mapped.action) {
+        Some(Action::Blind) => Kind::Blind,
+        Some(Action::Heartbeat | Action::Drop) => Kind::Meta,
+        Some(Action::Map) | None => named,
     }
+}
+
+/// Who speaks by an alert at `node`. That requests fail or are slow is said of the service, which
+/// calls others, where it is measured at a pod or workload of one.
+fn speaker(topology: &Topology, node: Node, kind: Kind, found: Found) -> (Entity, Found) {
+    if !kind.is_symptom() {
+        return (Entity::inside(node), found);
+    }
+    let mut speaker = node;
+    loop {
+        let above: &[EntityKind] = match topology.kind(speaker) {
+            EntityKind::Pod => &[EntityKind::Workload, EntityKind::Service],
+            EntityKind::Workload => &[EntityKind::Service],
+            _ => &[],
+        };
+        let runs = |kind: &&EntityKind| {
+            let mut owners =
+                topology.dependents(speaker).iter().filter(|&&at| topology.kind(at) == **kind);
+            owners.next().filter(|_| owners.next().is_none()).copied()
+        };
+        match above.iter().find_map(|kind| runs(&kind)) {
+            Some(owner) => speaker = owner,
+            None => break,
+        }
+    }
+    (Entity::inside(speaker), if speaker == node { found } else { Found::Owner })
 }
 
 /// One text for the values of all fallback labels, when every one of them is set.

@@ -227,25 +227,37 @@ impl Symptom {
         self.shown_by.iter().all(|&at| (at as usize) < members)
     }
 
-    /// What this entity's symptom asks its dependencies to explain, at most.
-    pub(crate) fn asks(&self, model: Model<'_>) -> Score {
-        let weights = &model.policy.spec.weights;
-        let asked = |kind: Kind| self.strengths[kind.index()].times(weights.of(kind).symptom);
+    /// What this entity's symptom asks `root` to explain, at most.
+    pub(crate) fn asks(&self, model: Model<'_>, root: Entity) -> Score {
+        let weight = weight_before(model, root);
+        let asked = |kind: Kind| self.strengths[kind.index()].times(weight(kind));
         Kind::ALL.into_iter().map(asked).max().unwrap_or_default()
     }
 
-    /// What a silent root `hops` below it would explain of this entity's symptom.
-    pub(crate) fn quietly_explained(&self, model: Model<'_>, hops: u8) -> Score {
-        self.asks(model).times(model.policy.logs.silent_decay[usize::from(hops)])
+    /// What `root`, silent and `hops` below it, would explain of this entity's symptom.
+    pub(crate) fn quietly_explained(&self, model: Model<'_>, root: Entity, hops: u8) -> Score {
+        self.asks(model, root).times(model.policy.logs.silent_decay[usize::from(hops)])
     }
 
-    /// How much of this entity's symptom `root`, `hops` below it, would explain.
-    pub(crate) fn explained_by(&self, model: Model<'_>, root: Option<&Self>, hops: u8) -> Score {
-        let weights = &model.policy.spec.weights;
-        let limit = root.map_or(1.0, |root| self.dilution(model, root));
+    /// Whether it says more than that less is seen.
+    pub(crate) fn burns(&self) -> bool {
+        let mut kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Blind);
+        kinds.any(|kind| self.strengths[kind.index()] > Score::ZERO)
+    }
+
+    /// How much of this entity's symptom `root`, `hops` below it and with this symptom of its own,
+    /// would explain.
+    pub(crate) fn explained_by(
+        &self,
+        model: Model<'_>,
+        (root, own): (Entity, Option<&Self>),
+        hops: u8,
+    ) -> Score {
+        let weight = weight_before(model, root);
+        let limit = own.map_or(1.0, |own| self.dilution(model, own));
         let asked = |kind: Kind| {
             let part = if kind.is_delay() { limit } else { 1.0 };
-            self.strengths[kind.index()].times(weights.of(kind).symptom * part)
+            self.strengths[kind.index()].times(weight(kind) * part)
         };
         let most = Kind::ALL.into_iter().map(asked).max().unwrap_or_default();
         most.times(model.policy.logs.rank_decay[usize::from(hops)])
@@ -268,6 +280,21 @@ impl Symptom {
         }
         let share = planted!(DilutionIgnored: None, share);
         share.map_or(1.0, |s: f64| (model.policy.spec.ranking.slack * s).min(1.0))
+    }
+}
+
+/// What a symptom of each kind asks of `root`. That something crashed needs no explanation by what
+/// it calls, but it may have one in the machine that it ran on.
+fn weight_before(model: Model<'_>, root: Entity) -> impl Fn(Kind) -> f64 + use<'_> {
+    let spec = &model.policy.spec;
+    let is_host = model.is_host(root);
+    move |kind| {
+        let symptom = spec.weights.of(kind).symptom;
+        match kind {
+            Kind::Blind | Kind::Meta => symptom,
+            _ if is_host => symptom.max(spec.ranking.host_weight),
+            _ => symptom,
+        }
     }
 }
 

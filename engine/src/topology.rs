@@ -15,7 +15,8 @@ pub use builder::{TopologyBuilder, TopologyReport};
 pub use kinds::EdgeKind;
 use parts::{Adjacency, Parts};
 
-use crate::entity::EntityKind;
+use crate::directory::{Directory, Found, Lookup};
+use crate::entity::{EntityKind, EntityName};
 
 /// Number of an entity, in one graph and those that come after it.
 pub(crate) type Node = u32;
@@ -47,6 +48,9 @@ pub struct Topology {
     /// Ids of this graph and of those before it, this one last.
     lineage: Vec<u64>,
     version: u64,
+    /// Made of the rest.
+    #[borsh(skip)]
+    directory: Directory,
 }
 
 impl Topology {
@@ -132,6 +136,7 @@ impl Topology {
             + self.dependencies.bytes()
             + self.dependents.bytes()
             + self.edge_kinds.capacity()
+            + self.directory.bytes()
     }
 
     /// Whether its parts agree: it may have come from a file.
@@ -159,6 +164,24 @@ impl Topology {
     /// Numbers in use, those of entities that are gone included.
     pub(crate) fn numbers(&self) -> usize {
         self.names.len()
+    }
+
+    /// The same graph, ready for names to be looked up: what was read from bytes is not.
+    pub(crate) fn with_directory(self) -> Self {
+        Self { directory: Directory::new(&self), ..self }
+    }
+
+    /// The entity that an alert with this name would be about, by its full name, and how it is
+    /// found. A name that is not in the graph is the entity's own.
+    #[must_use]
+    pub fn resolve(&self, name: &EntityName) -> (String, Found) {
+        let Lookup { node, name, found } = self.look_up(name);
+        (node.map_or_else(|| name.to_string(), |node| self.name(node).to_owned()), found)
+    }
+
+    /// Finds an entity by what an alert calls it.
+    pub(crate) fn look_up(&self, name: &EntityName) -> Lookup {
+        self.directory.find(self, name)
     }
 
     /// The number of a name, also of one that is gone.
@@ -204,7 +227,8 @@ impl Topology {
         self.dependents.of(node)
     }
 
-    fn living(&self) -> impl Iterator<Item = Node> + '_ {
+    /// All entities, in the order of names.
+    pub(crate) fn living(&self) -> impl Iterator<Item = Node> + '_ {
         self.by_name.iter().copied().filter(|&node| self.is_live(node))
     }
 }

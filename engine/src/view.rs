@@ -1,6 +1,7 @@
 //! Read-only views of incidents: everything a record needs, computed when it is asked for.
 
 use crate::decision::{Episode, IncidentId, RerankCause};
+use crate::directory::Found;
 use crate::event::Seq;
 use crate::evidence::Terms;
 use crate::hypotheses::Hypothesis;
@@ -145,6 +146,8 @@ pub struct MemberView<'a> {
     pub firing: bool,
     /// The mapping rule that named the entity; `None`: no rule matched.
     pub mapped_by: Option<&'a str>,
+    /// How the entity was found by that name.
+    pub found: Found,
 }
 
 /// Flags that say what the engine had to do without.
@@ -154,6 +157,10 @@ pub struct Degraded {
     pub outside_topology: bool,
     /// No mapping rule matched some member.
     pub unmapped: bool,
+    /// Some member's entity could be several of the graph.
+    pub ambiguous: bool,
+    /// Members that say that less is seen of the entity that they are about.
+    pub blind: u32,
     /// A limit kept an alert out of the incident that explains it.
     pub refused: Option<Limit>,
 }
@@ -334,16 +341,19 @@ impl<'a> IncidentView<'a> {
     }
 
     fn explained_terms(&self, root: &Hypothesis, terms: &Terms) -> Vec<Evidence<'a>> {
+        if !self.incident.is_shared(self.model, root) {
+            return Vec::new();
+        }
         let own = self.incident.symptom(root.entity);
         let mut list: Vec<Evidence<'a>> = self
             .incident
             .symptoms_above(self.model, root.entity)
             .map(|(at, hops)| {
                 let symptom = &self.incident.symptoms[at];
-                let value = symptom.asks(self.model);
+                let value = symptom.asks(self.model, root.entity);
                 let part = match terms.own {
-                    Some(_) => symptom.explained_by(self.model, own, hops),
-                    None => symptom.quietly_explained(self.model, hops),
+                    Some(_) => symptom.explained_by(self.model, (root.entity, own), hops),
+                    None => symptom.quietly_explained(self.model, root.entity, hops),
                 };
                 let count = hops.into();
                 let term = Evidence::new(Code::Explains, value, part, (count, count));
@@ -423,6 +433,7 @@ impl<'a> IncidentView<'a> {
             severity: member.subject.severity,
             firing: member.firing,
             mapped_by: member.subject.mapped_by.map(|s| model.symbols.text(s)),
+            found: member.subject.found,
         })
     }
 
@@ -480,6 +491,8 @@ impl<'a> IncidentView<'a> {
         Degraded {
             outside_topology: members.iter().any(|m| !self.model.in_graph(m.subject.entity)),
             unmapped: members.iter().any(|m| m.subject.mapped_by.is_none()),
+            ambiguous: members.iter().any(|m| m.subject.found == Found::Ambiguous),
+            blind: members.iter().filter(|m| m.subject.kind == Kind::Blind).count() as u32,
             refused: self.incident.refused,
         }
     }

@@ -3,6 +3,10 @@
 //!
 //! Computed once per topology and policy, so that an event costs a list scan and no search.
 
+use std::collections::BTreeMap;
+
+use crate::entity::{EntityKind, EntityName};
+use crate::mapping::workload_of_pod;
 use crate::planted::planted;
 use crate::policy::Grouping;
 use crate::score::{Score, ln};
@@ -35,6 +39,8 @@ pub(crate) struct Walks {
     above: Flat<(Node, u8)>,
     /// `ln(1/Z)` by node: what it costs to hold it for the root.
     prior: Vec<Score>,
+    /// By node: what stands for the workload that it is part of.
+    workloads: Vec<Node>,
 }
 
 #[derive(Debug)]
@@ -79,7 +85,7 @@ impl Walks {
             prior.push(price(topology, node, &mut walker, grouping));
         }
         let above = transpose(&reach, nodes, explain_hops);
-        Self { reach, above, prior }
+        Self { reach, above, prior, workloads: workloads(topology) }
     }
 
     /// The roots that could explain an alert at `node`, itself first.
@@ -106,13 +112,48 @@ impl Walks {
         self.prior[node as usize]
     }
 
+    /// What stands for the workload that `node` is part of.
+    pub(crate) fn workload(&self, node: Node) -> Node {
+        self.workloads[node as usize]
+    }
+
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.reach.items.capacity() * size_of::<Reach>()
             + self.above.items.capacity() * size_of::<(Node, u8)>()
             + self.prior.capacity() * size_of::<Score>()
+            + self.workloads.capacity() * size_of::<Node>()
             + (self.reach.starts.capacity() + self.above.starts.capacity()) * size_of::<u32>()
     }
+}
+
+/// For each node what stands for its workload: a pod's by the graph, else by the names of its
+/// pods; a service's if it runs on one alone; any other entity is its own.
+fn workloads(topology: &Topology) -> Vec<Node> {
+    let only = |near: &[Node], kind: EntityKind| {
+        let mut found = near.iter().copied().filter(|&node| topology.kind(node) == kind);
+        found.next().filter(|_| found.next().is_none())
+    };
+    let mut by_name: BTreeMap<(String, String), Node> = BTreeMap::new();
+    let mut workloads: Vec<Node> = (0..topology.numbers() as Node).collect();
+    for node in topology.living() {
+        let workload = match topology.kind(node) {
+            EntityKind::Pod => {
+                let above = topology.dependents(node);
+                only(above, EntityKind::Workload)
+                    .or_else(|| only(above, EntityKind::Service))
+                    .or_else(|| {
+                        let name = EntityName::parse(topology.name(node));
+                        let guess = workload_of_pod(&name.name)?.to_owned();
+                        Some(*by_name.entry((name.scope, guess)).or_insert(node))
+                    })
+            }
+            EntityKind::Service => only(topology.dependencies(node), EntityKind::Workload),
+            _ => None,
+        };
+        workloads[node as usize] = workload.unwrap_or(node);
+    }
+    workloads
 }
 
 /// Z is the expected number of entities that alert when `node` is the root.

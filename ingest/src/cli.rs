@@ -69,6 +69,9 @@ pub enum Command {
     /// Print the JSON Schema of what is written
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Which entity an alert is about
+    #[command(subcommand)]
+    Mapping(MappingCommand),
     /// Check a file without using it
     #[command(subcommand)]
     Check(CheckCommand),
@@ -309,6 +312,43 @@ pub enum SchemaCommand {
     Incident,
 }
 
+/// Which entity an alert is about.
+#[derive(Subcommand, Clone, Debug)]
+pub enum MappingCommand {
+    /// Show which rule maps an alert to which entity, and why those before it do not
+    #[command(after_long_help = DETAILS)]
+    Test(MappingTestArgs),
+    /// Propose rules for the alerts of a recording that no rule maps
+    #[command(after_long_help = DETAILS)]
+    Suggest(MappingSuggestArgs),
+}
+
+/// Arguments of `mapping test`.
+#[derive(Args, Clone, Debug)]
+pub struct MappingTestArgs {
+    /// The alert's labels; - reads alerts from standard input, as labels in JSON or as they were
+    /// recorded
+    #[arg(required = true, value_name = "LABEL=VALUE|-")]
+    pub labels: Vec<String>,
+    /// What is written
+    #[arg(long = "format", id = "written_as", value_enum, default_value_t)]
+    pub format: Format,
+    /// What all commands that correlate have in common.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Arguments of `mapping suggest`.
+#[derive(Args, Clone, Debug)]
+pub struct MappingSuggestArgs {
+    /// Recordings; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What all commands that correlate have in common.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
 /// What to check.
 #[derive(Subcommand, Clone, Debug)]
 pub enum CheckCommand {
@@ -481,7 +521,7 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= 100, "{line}");
         }
-        for command in ["run", "replay", "demo", "check"] {
+        for command in ["run", "replay", "demo", "mapping", "check"] {
             assert!(text.contains(&format!("\n  {command} ")), "{text}");
         }
         assert!(!text.contains("Exit codes"));

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod diff;
 pub mod explain;
 pub mod feedback;
+pub mod mapping;
 mod outputs;
 pub mod reload;
 pub mod replay;
@@ -19,7 +20,9 @@ use std::path::Path;
 
 use hypocenter_engine::Topology;
 
-use crate::cli::{CheckCommand, Command, CommonArgs, FeedbackCommand, LogArgs, SchemaCommand};
+use crate::cli::{
+    CheckCommand, Command, CommonArgs, FeedbackCommand, LogArgs, MappingCommand, SchemaCommand,
+};
 use crate::config::{Config, Log, RulesWatch};
 use crate::feedback::Verdict;
 use crate::file_error::FileError;
@@ -89,6 +92,8 @@ pub fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Demo(args) => demo::demo(args),
         Command::Topology(command) => topology::topology(command),
         Command::Schema(SchemaCommand::Incident) => print(&crate::record::schema()),
+        Command::Mapping(MappingCommand::Test(args)) => mapping::test::run(args),
+        Command::Mapping(MappingCommand::Suggest(args)) => mapping::suggest::run(args),
         Command::Check(CheckCommand::Config(args)) => check::configs(args, &mut io::stdout()),
         Command::Check(CheckCommand::Topology(args)) => check::topologies(args, &mut io::stdout()),
     }

@@ -8,6 +8,7 @@ mod alertmanager;
 mod feedback;
 mod http;
 mod input;
+mod mapping;
 mod neighbours;
 mod output;
 mod policy;

@@ -75,8 +75,8 @@ pub struct IncidentRecord<'a> {
     pub dedup: Dedup,
     /// From which inputs, under which graph and policy.
     pub provenance: Provenance<'a>,
-    /// What the engine had to do without: `outside_topology`, `unmapped`, `refused_duration`,
-    /// `refused_members`.
+    /// What the engine had to do without: `outside_topology`, `unmapped`, `ambiguous`, `blind`,
+    /// `refused_duration`, `refused_members`.
     pub degraded: Vec<String>,
 }
 
@@ -212,6 +212,8 @@ pub struct Members<'a> {
     pub count: usize,
     /// How many of them fire.
     pub firing: u32,
+    /// How many of them say that monitoring fails: so much less is seen.
+    pub blind: u32,
     /// The first ones, in the order in which they joined.
     pub listed: Vec<Member<'a>>,
     /// Whether `listed` lacks some.
@@ -239,6 +241,11 @@ pub struct Member<'a> {
     pub hops: Option<u8>,
     /// The mapping rule that named the entity; null when none matched.
     pub mapped_by: Option<&'a str>,
+    /// How the entity was found by the name that the rule gave: `exact`; `folded` (another
+    /// spelling); `owner` (the workload or service that the graph gives for it); `guessed_owner`
+    /// (the workload that a pod's name tells of); `ambiguous` (several could be meant: its
+    /// namespace, if that is known); `outside` (not in the graph).
+    pub found: &'static str,
 }
 
 /// How many events became this incident.
@@ -411,9 +418,11 @@ fn members<'a>(view: &IncidentView<'a>) -> Members<'a> {
         firing: member.firing,
         hops: view.hops_to_root(at),
         mapped_by: member.mapped_by,
+        found: member.found.name(),
     };
     let listed: Vec<_> = view.members().take(MEMBERS_LISTED).enumerate().map(member).collect();
-    Members { count, firing, truncated: listed.len() < count, listed }
+    let blind = view.degraded().blind;
+    Members { count, firing, blind, truncated: listed.len() < count, listed }
 }
 
 fn degraded(view: &IncidentView<'_>) -> Vec<String> {
@@ -424,6 +433,12 @@ fn degraded(view: &IncidentView<'_>) -> Vec<String> {
     }
     if flags.unmapped {
         list.push("unmapped".to_owned());
+    }
+    if flags.ambiguous {
+        list.push("ambiguous".to_owned());
+    }
+    if flags.blind > 0 {
+        list.push("blind".to_owned());
     }
     if let Some(limit) = flags.refused {
         list.push(format!("refused_{}", limit.name()));

@@ -69,13 +69,17 @@ impl Engine {
         out: &mut Decisions,
     ) {
         let entity = seen.subject.entity;
-        // Its own trouble says nothing of what it depends on.
-        let Some(node) = entity.node().filter(|_| !seen.subject.kind.is_cause()) else { return };
+        let Some(node) = entity.node() else { return };
         let Some((part, size)) = self.part(tenant, entity) else { return };
         let span = self.world.policy.spec.grouping.coincidence_window;
         let began = self.background.began(part, onset, span) + 1;
         for at in 0..self.topology().dependencies(node).len() {
             let root = self.topology().dependencies(node)[at];
+            let is_host = self.topology().kind(root).is_host();
+            // Its own trouble says nothing of what it depends on, but of what it runs on.
+            if seen.subject.kind.is_cause() && !is_host {
+                continue;
+            }
             let dependents = self.topology().dependents(root).len();
             if dependents <= COINCIDENCE_MIN {
                 continue;
@@ -85,6 +89,9 @@ impl Engine {
                 continue;
             }
             let alerting: Vec<Entity> = list.iter().map(|&(entity, _)| entity).collect();
+            if is_host && !self.are_several_workloads(&alerting) {
+                continue;
+            }
             let elsewhere = (began.saturating_sub(alerting.len()) + 1) as f64;
             let chance = elsewhere / f64::from(size.saturating_sub(dependents as u32).max(1));
             let mut odds = coincidence(alerting.len(), dependents, chance);
@@ -96,6 +103,13 @@ impl Engine {
                 self.gather(tenant, (root, odds), &alerting, onset, out);
             }
         }
+    }
+
+    fn are_several_workloads(&self, entities: &[Entity]) -> bool {
+        let model = self.world.model();
+        let mut workloads = entities.iter().map(|&entity| model.workload(entity));
+        let first = workloads.next();
+        workloads.any(|workload| Some(workload) != first)
     }
 
     fn alerts_lately(&self, tenant: Symbol, root: Node, onset: Timestamp) -> bool {
@@ -158,7 +172,9 @@ impl Engine {
                 && onset.since(incident.newest) <= span
                 && incident.hypotheses.get(root).is_some_and(|h| {
                     let best = incident.hypotheses.best_likelihood();
-                    h.likelihood - h.prior + Score::from_f64(SLACK) >= best
+                    // What a crash claims for its own entity is no objection to its machine.
+                    let is_host = self.world.model().is_host(root);
+                    is_host || h.likelihood - h.prior + Score::from_f64(SLACK) >= best
                 })
         })
     }

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::alerts::{Alert, AlertKey, Place, State};
 use crate::decision::{Decision, Decisions, Episode, IncidentId, RerankCause, Suppressor};
+use crate::directory::Found;
 use crate::event::AlertEvent;
 use crate::grouping::{Joint, Newcomer, joint};
 use crate::incident::{Incident, IncidentKey, Member, Opening, Phase};
@@ -28,14 +29,10 @@ impl Engine {
             decisions.push(Decision::Shed { seq: self.seq, limit: Limit::Alerts });
             return;
         }
-        let labels = event.labels;
-        let subject = Subject::of(
-            labels,
-            &self.world.policy,
-            &self.world.graph.topology,
-            &mut self.world.symbols,
-        );
+        let (world, labels) = (&mut self.world, event.labels);
+        let subject = Subject::of(labels, &world.policy, &world.graph.topology, &mut world.symbols);
         self.stats.unmapped += u64::from(subject.mapped_by.is_none());
+        self.stats.ambiguous += u64::from(subject.found == Found::Ambiguous);
         self.stats.outside_topology += u64::from(!self.world.model().in_graph(subject.entity));
         let tenant =
             self.world.policy.spec.labels.tenant.as_deref().and_then(|name| labels.get(name));

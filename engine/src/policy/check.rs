@@ -82,6 +82,7 @@ fn ranking(spec: &PolicySpec, check: &mut Check) {
         ("ranking.starved_weight", r.starved_weight),
         ("ranking.slack", r.slack),
         ("ranking.entry_weight", r.entry_weight),
+        ("ranking.host_weight", r.host_weight),
         ("ranking.silent_price", r.silent_price),
         ("ranking.silent_coverage", r.silent_coverage),
         ("grouping.habit_weight", g.habit_weight),

@@ -166,7 +166,7 @@ impl TopologyBuilder {
         self.report.cycles = cycles(&self.entities, &edges);
         let version = version_of(&self.entities, &edges);
         let topology = Successor::new(before, &self.entities).freeze(&edges, version);
-        (topology, self.report)
+        (topology.with_directory(), self.report)
     }
 
     /// Numbers entities by the order of their names.
@@ -323,6 +323,7 @@ impl<'a> Successor<'a> {
             kinds,
             births,
             by_name,
+            directory: Default::default(),
         }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn e8_members_share_a_root() {
                     let edge = event.label("alertname").starts_with("Edge");
                     let caller = edge.then(|| event.label("source").to_owned());
                     let mut callers: BTreeSet<String> = caller.into_iter().collect();
-                    callers.insert(format!("{{{}}}", event.label("cluster")));
+                    callers.insert(format!("{{{}}}", event.label("rack")));
                     let entity = event.label("service").to_owned();
                     named.insert(event.fingerprint(&policy), (entity, callers));
                 }
@@ -349,14 +349,14 @@ pub(crate) fn e12_fallback_labels_group_what_the_graph_does_not_know() {
         prop::collection::vec((0..4usize, 0..3usize, 0..2usize), 2..12),
         |list: Vec<(usize, usize, usize)>| {
             let policy = policy(|spec| {
-                spec.labels.fallback = vec!["cluster".to_owned(), "zone".to_owned()];
+                spec.labels.fallback = vec!["rack".to_owned(), "zone".to_owned()];
             });
             let mut player = player(policy, graph(""), 1);
             let mut expected: BTreeMap<(usize, usize), BTreeSet<String>> = BTreeMap::new();
             for (at, &(entity, cluster, zone)) in list.iter().enumerate() {
                 let mut event =
                     alert(EPOCH + at as i64, "LatencyHigh", &format!("c{cluster}z{zone}e{entity}"));
-                event.labels.push(("cluster".to_owned(), cluster.to_string()));
+                event.labels.push(("rack".to_owned(), cluster.to_string()));
                 event.labels.push(("zone".to_owned(), zone.to_string()));
                 player.step(&event);
                 let group = expected.entry((cluster, zone)).or_default();

@@ -156,7 +156,7 @@ impl World {
             spec.times.flap_hold = Span::from_secs(400);
             spec.labels.tenant = Some("team".to_owned());
             if t.fallback {
-                spec.labels.fallback = vec!["cluster".to_owned()];
+                spec.labels.fallback = vec!["rack".to_owned()];
             }
             if t.tight {
                 spec.limits.alerts_max = 5;
@@ -199,7 +199,7 @@ impl World {
             let mut labels = vec![
                 ("alertname", rule.to_owned()),
                 ("service", name(step.entity)),
-                ("cluster", format!("{prefix}-cluster")),
+                ("rack", format!("{prefix}-cluster")),
                 ("team", team(step).to_owned()),
             ];
             if rule.starts_with("Edge") {

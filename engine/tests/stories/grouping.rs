@@ -418,12 +418,12 @@ fn e12_without_a_graph_the_fallback_labels_group() {
     check_with(
         "",
         "
-        0 fire LatencyHigh shop cluster=one
-        1 fire ErrorsHigh db cluster=one
-        2 fire LatencyHigh web cluster=two
+        0 fire LatencyHigh shop region=one
+        1 fire ErrorsHigh db region=one
+        2 fire LatencyHigh web region=two
         3 fire LatencyHigh api
         ",
-        |spec| spec.labels.fallback = vec!["cluster".to_owned()],
+        |spec| spec.labels.fallback = vec!["region".to_owned()],
         "
         0 opened #1 LatencyHigh@shop[0]
         0 published #1 v1 open root=shop firing=1/1
@@ -444,7 +444,7 @@ fn e12_an_alert_that_no_rule_maps_is_its_own_entity() {
         "web>shop shop>db",
         "
         0 fire LatencyHigh -
-        1 fire LatencyHigh - pod=b
+        1 fire LatencyHigh - region=b
         2 fire ErrorsHigh -
         ",
         "

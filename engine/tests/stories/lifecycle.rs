@@ -525,7 +525,7 @@ fn merged_names_the_one_that_goes_on() {
 #[test]
 fn another_mapping_is_for_new_alerts_only() {
     let by_pod = |spec: &mut PolicySpec| {
-        spec.mapping.0.insert(
+        spec.mapping.own.insert(
             0,
             MappingRule {
                 name: "pod".to_owned(),

@@ -6,6 +6,7 @@
 //! `resolve` ends then. Entity `-` means that no label names one.
 
 mod grouping;
+mod hosts;
 mod identity_and_time;
 mod lifecycle;
 mod ranking_and_limits;

@@ -98,8 +98,8 @@ fn summary(config: &Config) -> String {
             Output::Stdout => "output: stdout".to_owned(),
         });
     }
-    let rules = config.policy.spec().mapping.0.len();
-    line(format!("mapping: {rules} rules"));
+    let mapping = &config.policy.spec().mapping;
+    line(format!("mapping: {} rules", mapping.own.len() + mapping.rules.len()));
     line(format!("policy: hash {:016x}", config.policy.hash()));
     line(format!("web: {}", shown(&config.web.listen_addresses)));
     text

@@ -6,36 +6,17 @@
 use std::time::Duration;
 
 use hypocenter_engine::{
-    Grouping, Kind, KindWeights, KindWords, LabelRoles, Mapping, MappingRule, Policy, PolicyError,
-    PolicySpec, Ranking, Span, Times,
+    Grouping, Kind, KindWeights, KindWords, LabelRoles, Policy, PolicyError, PolicySpec, Ranking,
+    Span, Times,
 };
 
-use super::Accept;
-use crate::yaml::Value;
+use super::{Accept, mapping};
 use crate::yaml::reader::Reader;
-use crate::yaml::section::{Section, text_of};
+use crate::yaml::section::Section;
 
 pub(super) fn read(root: &mut Section<'_, '_>, spec: &mut PolicySpec, accept: &mut Accept) {
     root.section("labels", |s| labels(s, &mut spec.labels));
-    root.section("mapping", |s| {
-        let mut rules = Vec::new();
-        let found = s.list("rules", |reader, node, path| {
-            let mut rule = MappingRule::default();
-            let before = reader.problem_count();
-            reader.section(node, path, |s| mapping_rule(s, &mut rule));
-            if reader.problem_count() == before
-                && let Err(errors) = Mapping::new(std::slice::from_ref(&rule))
-            {
-                for error in errors {
-                    reader.problem(Some(node.at), path, one_line(&error.problem));
-                }
-            }
-            rules.push(rule);
-        });
-        if found.is_some() {
-            spec.mapping.0 = rules;
-        }
-    });
+    root.section("mapping", |s| mapping::read(s, &mut spec.mapping));
     root.section("kinds", |s| {
         s.section("words", |s| words(s, &mut spec.kinds));
         s.section("weights", |s| weights(s, &mut spec.weights));
@@ -84,17 +65,6 @@ pub(super) fn check(reader: &Reader, spec: PolicySpec) -> Option<Policy> {
     None
 }
 
-/// A regular expression's error without the drawing that shows the place in it.
-fn one_line(problem: &str) -> String {
-    match problem.split_once(": regex parse error:") {
-        Some((what, drawing)) => {
-            let why = drawing.lines().last().unwrap_or_default();
-            format!("{what}: {}", why.trim_start_matches("error: "))
-        }
-        None => problem.to_owned(),
-    }
-}
-
 fn labels(s: &mut Section<'_, '_>, roles: &mut LabelRoles) {
     s.texts("replica", &mut roles.replica);
     s.optional("tenant", &mut roles.tenant);
@@ -102,24 +72,6 @@ fn labels(s: &mut Section<'_, '_>, roles: &mut LabelRoles) {
     s.text("metric", &mut roles.metric);
     s.text("severity", &mut roles.severity);
     s.texts("fallback", &mut roles.fallback);
-}
-
-fn mapping_rule(s: &mut Section<'_, '_>, rule: &mut MappingRule) {
-    s.text("name", &mut rule.name);
-    s.section("match", |s| {
-        for entry in s.take_rest() {
-            match (&entry.node.value, text_of(&entry.node)) {
-                (_, Some(pattern)) => rule.matches.push((entry.key.clone(), pattern.to_owned())),
-                (Value::Quoted(_), None) => rule.matches.push((entry.key.clone(), String::new())),
-                _ => {
-                    let what = format!("is {}, must be a regular expression", entry.node.shown());
-                    s.problem_at(entry, what);
-                }
-            }
-        }
-    });
-    s.texts("match_any", &mut rule.any_of);
-    s.text("to", &mut rule.to);
 }
 
 fn words(s: &mut Section<'_, '_>, words: &mut KindWords) {
@@ -191,6 +143,7 @@ fn ranking(s: &mut Section<'_, '_>, r: &mut Ranking) {
     s.float("starved_weight", &mut r.starved_weight);
     s.float("slack", &mut r.slack);
     s.float("entry_weight", &mut r.entry_weight);
+    s.float("host_weight", &mut r.host_weight);
     s.float("silent_price", &mut r.silent_price);
     s.float("silent_decay", &mut r.silent_decay);
     s.float("silent_coverage", &mut r.silent_coverage);

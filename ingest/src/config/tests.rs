@@ -129,7 +129,7 @@ outputs:
 topology: {file: graph.yml}
 state: {dir: kept, interval: 1m}
 labels: {tenant: cluster, replica: []}
-mapping: {rules: [{name: n, match: {a: 'b.*', c: ''}, match_any: [d], to: 'x/${value}'}]}
+mapping: {rules: [{name: n, match: {a: 'b.*', c: ''}, match_any: [d], to: 'pod/${value}'}]}
 kinds: {words: {error: [boom]}, weights: {error: {own: 5}}}
 times: {settle_for: 1m30s}
 limits: {labels_max: 10}
@@ -146,7 +146,7 @@ web: {listen_address: ':1234'}
     let spec = config.policy.spec();
     assert_eq!(spec.labels.tenant.as_deref(), Some("cluster"));
     assert!(spec.labels.replica.is_empty());
-    assert_eq!(spec.mapping.0[0].matches[1], ("c".to_owned(), String::new()));
+    assert_eq!(spec.mapping.rules[0].matches[1], ("c".to_owned(), String::new()));
     assert_eq!(spec.kinds.classify("BoomNow", None).name(), "error");
     assert_eq!(spec.kinds.classify("ErrorNow", None).name(), "other");
     assert_eq!(spec.times.settle_for.as_secs_f64(), 90.0);

@@ -44,6 +44,11 @@ impl<'n, 'r> Section<'n, 'r> {
         self.reader.problem(Some(entry.node.at), &self.path(&entry.key), what);
     }
 
+    /// Notes a problem at a place below this section, whose path is given in full.
+    pub fn problem_below(&self, at: Option<At>, path: &str, what: impl Into<String>) {
+        self.reader.problem(at.or(Some(self.at)), path, what);
+    }
+
     /// Whether a problem with a key, or below it, has been noted.
     #[must_use]
     pub fn has_problem(&self, key: &str) -> bool {
@@ -129,6 +134,12 @@ impl<'n, 'r> Section<'n, 'r> {
         if found.is_some() {
             *into = list;
         }
+    }
+
+    /// A list of text at one of the keys of [`Section::take_rest`].
+    pub fn texts_of(&mut self, entry: &'n Entry, into: &mut Vec<String>) {
+        self.left.push(entry);
+        self.texts(&entry.key, into);
     }
 
     /// One of some words.

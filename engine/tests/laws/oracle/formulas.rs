@@ -88,7 +88,7 @@ impl Model {
             rule: rule.to_owned(),
             kind,
             caller: (kind == Kind::Edge).then(|| event.label("source").to_owned()),
-            group: grouped.then(|| format!("cluster={}", event.label("cluster"))),
+            group: grouped.then(|| format!("cluster={}", event.label("rack"))),
             entity,
             strength,
             excess: above.map(|b| (b.value - b.threshold).max(0.0)),

@@ -68,6 +68,21 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     ("mapping:\n  rules:\n    - {match_any: [a], to: x}\n", "mapping.rules[0]: has no name"),
     ("mapping:\n  rules:\n    - {name: a, match_any: [a], to: '${b'}\n", "is not closed"),
     ("mapping:\n  rules:\n    - {name: a, match_any: [a], too: x}\n", "did you mean \"to\"?"),
+    (
+        "mapping:\n  own_rules:\n    - {name: a, match_any: [a], to: 'nod/${a}'}\n",
+        "3:7: mapping.own_rules[0]: `to: nod/${a}`: \"nod\" is no kind of entity; there are service,",
+    ),
+    (
+        "mapping:\n  own_rules:\n    - {name: a, match: {a: '.+'}, to: x}\n    \
+         - {name: b, match: {a: 'c|d'}, to: y}\n",
+        "4:7: mapping.own_rules[1]: can never match: rule \"a\" before it takes all that it would",
+    ),
+    (
+        "mapping:\n  rules:\n    - {name: a, match_any: [a], action: ignore}\n",
+        "must be one of map, blind, heartbeat, drop",
+    ),
+    ("mapping:\n  exporters: [{hides: [pod]}]\n", "2:15: mapping.exporters[0]: has no job"),
+    ("mapping:\n  aliases: {node: host}\n", "2:19: mapping.aliases.node: is host, must be a list"),
     ("input:\n  type: rabbit\n", "2:9: input.type: is rabbit, must be one of kafka, http, file"),
     ("input:\n  type: kafka\n", "input.brokers: is missing; name at least one broker"),
     ("input:\n  type: kafka\n  brokers: []\n", "3:12: input.brokers: is empty"),
