@@ -27,22 +27,22 @@ const GONE: u32 = u32::MAX;
 /// Graphs before this one that are known by their ids.
 const LINEAGE_MAX: usize = 16;
 
-/// An immutable dependency graph.
+/// An immutable dependency graph. Clones share it.
 #[derive(Clone, Debug, Default, BorshDeserialize, BorshSerialize)]
 pub struct Topology {
     /// By number, those that are gone included.
-    names: Vec<Arc<str>>,
-    kinds: Vec<EntityKind>,
+    names: Arc<[Arc<str>]>,
+    kinds: Arc<[EntityKind]>,
     /// In which graph since the first an entity came, or [`GONE`].
-    births: Vec<u32>,
+    births: Arc<[u32]>,
     /// All numbers in the order of names.
-    by_name: Vec<Node>,
+    by_name: Arc<[Node]>,
     live: u32,
-    dependencies: Adjacency,
+    dependencies: Arc<Adjacency>,
     /// Side by side with the targets of `dependencies`.
-    edge_kinds: Vec<EdgeKind>,
-    dependents: Adjacency,
-    parts: Parts,
+    edge_kinds: Arc<[EdgeKind]>,
+    dependents: Arc<Adjacency>,
+    parts: Arc<Parts>,
     /// How many graphs came before.
     generation: u32,
     /// Ids of this graph and of those before it, this one last.
@@ -50,7 +50,7 @@ pub struct Topology {
     version: u64,
     /// Made of the rest.
     #[borsh(skip)]
-    directory: Directory,
+    directory: Arc<Directory>,
 }
 
 impl Topology {
@@ -132,10 +132,10 @@ impl Topology {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let per_node = size_of::<Arc<str>>() + size_of::<EntityKind>() + 4 * size_of::<u32>();
-        self.names.capacity() * per_node
+        self.names.len() * per_node
             + self.dependencies.bytes()
             + self.dependents.bytes()
-            + self.edge_kinds.capacity()
+            + self.edge_kinds.len()
             + self.directory.bytes()
     }
 
@@ -168,7 +168,7 @@ impl Topology {
 
     /// The same graph, ready for names to be looked up: what was read from bytes is not.
     pub(crate) fn with_directory(self) -> Self {
-        Self { directory: Directory::new(&self), ..self }
+        Self { directory: Arc::new(Directory::new(&self)), ..self }
     }
 
     /// The entity that an alert with this name would be about, by its full name, and how it is

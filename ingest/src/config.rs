@@ -15,6 +15,7 @@ mod policy;
 mod state;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub use input::{HttpInput, Input, KafkaInput, OffsetReset};
 pub use neighbours::{Neighbours, Resync, RulesWatch};
 pub use output::{KafkaOutput, Output, WebhookOutput};
 pub use state::State;
+pub use topology::TopologyConfig;
 pub use web::{Web, parse_listen_address};
 
 use crate::file_error::FileError;
@@ -51,6 +53,8 @@ pub struct Config {
     pub state: State,
     /// The file with the dependency graph, if there is one.
     pub topology_file: Option<PathBuf>,
+    /// Where the graph comes from besides.
+    pub topology: TopologyConfig,
     /// Every parameter of the engine.
     pub policy: Policy,
     /// Bounds on what is accepted.
@@ -150,6 +154,7 @@ impl Default for Config {
             outputs: vec![Output::Stdout],
             state: State::default(),
             topology_file: None,
+            topology: TopologyConfig::default(),
             policy: Policy::default(),
             accept: Accept::default(),
             annotations: Annotations::default(),
@@ -200,9 +205,12 @@ impl Config {
             ("neighbours.rules".to_owned(), &self.neighbours.rules.http),
             ("neighbours.resync".to_owned(), &self.neighbours.resync.http),
         ];
+        let sources = self.topology.sources.iter();
+        let sources =
+            sources.map(|source| (format!("topology.sources {}", source.name), &source.http));
         let of_output =
             |(at, output): (usize, _)| Some((format!("outputs[{at}]"), client_of(output)?));
-        self.outputs.iter().enumerate().filter_map(of_output).chain(neighbours)
+        self.outputs.iter().enumerate().filter_map(of_output).chain(neighbours).chain(sources)
     }
 
     fn read(mut self, text: &str, reader: &Reader) -> Option<Self> {
@@ -217,6 +225,7 @@ impl Config {
                 let mut file = None;
                 s.optional("file", &mut file);
                 config.topology_file = file.map(PathBuf::from);
+                topology::read(s, &mut config.topology);
             });
             policy::read(root, &mut spec, &mut config.accept);
             neighbours::read(root, &config.input, &mut config.neighbours);
@@ -238,6 +247,7 @@ impl Config {
     fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         self.topology_file.iter_mut().for_each(join);
+        self.topology.resolve(directory);
         self.state.dir.iter_mut().for_each(join);
         self.neighbours.resolve(directory);
         self.feedback.file.iter_mut().for_each(join);

@@ -175,6 +175,11 @@ impl Outbox {
         }
     }
 
+    /// Says whether some source of the graph has not answered for long, in every record from now on.
+    pub fn set_topology_stale(&mut self, is_stale: bool) {
+        self.counters.topology_stale = is_stale;
+    }
+
     fn restore(&mut self, shard: &Shard, body: &[u8]) {
         for sink in &mut self.sinks {
             if let Err(error) = sink.restore(shard, body) {
@@ -200,7 +205,9 @@ impl Listener for Outbox {
         let Some(view) = engine.incident(version.incident) else {
             return;
         };
-        let record = IncidentRecord::new(engine, &view, version.shard).with_rules(version.holds);
+        let record = IncidentRecord::new(engine, &view, version.shard)
+            .with_rules(version.holds)
+            .with_stale_topology(self.counters.topology_stale);
         self.body.clear();
         if let Err(error) = serde_json::to_writer(&mut self.body, &record) {
             unreachable!("a record is JSON: {error}");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hypocenter_engine::{Policy, Snapshot, Stats};
+use hypocenter_engine::{Policy, Snapshot, Stats, Topology};
 use tracing::{info, warn};
 
 pub use remote::{Change, Changes, Remote, remote};
@@ -112,16 +112,21 @@ impl Pipeline {
             self.tick();
             self.settle(source)?;
             self.publish_metrics();
-            if let Some(changes) = self.changes.take() {
-                changes.make(self);
-                self.changes = Some(changes);
-            }
+            self.make_changes();
             if polled == Polled::End {
                 break;
             }
         }
         source.drain(&mut |input| self.take(input))?;
         self.drain(source)
+    }
+
+    /// Makes the changes that others have asked for, between two records.
+    pub fn make_changes(&mut self) {
+        if let Some(changes) = self.changes.take() {
+            changes.make(self);
+            self.changes = Some(changes);
+        }
     }
 
     /// The shards, to look at.
@@ -196,6 +201,32 @@ impl Pipeline {
             self.setup.topology = graph.topology().clone();
         }
         Ok(())
+    }
+
+    /// From the next record of each shard on, alerts are placed on another graph, built after the
+    /// one in force.
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    pub fn exchange_graph(&mut self, graph: Arc<Snapshot>) -> Result<(), String> {
+        self.exchange_world(Some(graph), self.setup.policy.clone())
+    }
+
+    /// The graph that alerts are placed on.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.setup.topology
+    }
+
+    /// Says whether some source of the graph has not answered for long.
+    pub fn set_topology_stale(&mut self, is_stale: bool) {
+        self.outbox.set_topology_stale(is_stale);
+    }
+
+    /// Whether some source of the graph has not answered for long.
+    #[must_use]
+    pub fn is_topology_stale(&self) -> bool {
+        self.outbox.counters.topology_stale
     }
 
     /// From now on, records are decoded so.

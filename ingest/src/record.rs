@@ -76,7 +76,7 @@ pub struct IncidentRecord<'a> {
     /// From which inputs, under which graph and policy.
     pub provenance: Provenance<'a>,
     /// What the engine had to do without: `outside_topology`, `unmapped`, `ambiguous`, `blind`,
-    /// `refused_duration`, `refused_members`.
+    /// `refused_duration`, `refused_members`, `topology_stale`.
     pub degraded: Vec<String>,
 }
 
@@ -380,6 +380,13 @@ impl IncidentRecord<'_> {
     #[must_use]
     pub fn with_rules(mut self, version: Option<u64>) -> Self {
         self.provenance.rules = version.map(|version| format!("{version:016x}"));
+        self
+    }
+
+    /// The same, decided under a graph of which some source has not answered for long, or not.
+    #[must_use]
+    pub fn with_stale_topology(mut self, is_stale: bool) -> Self {
+        self.degraded.extend(is_stale.then(|| "topology_stale".to_owned()));
         self
     }
 }

@@ -9,6 +9,7 @@ pub mod format;
 pub mod layer;
 pub mod merge;
 pub mod source;
+pub mod watch;
 
 pub use detect::detect;
 pub use format::{EdgeTopic, Format, FormatError};

@@ -263,8 +263,8 @@ struct Successor<'a> {
 impl<'a> Successor<'a> {
     fn new(before: &'a Topology, entities: &[Entity]) -> Self {
         let generation = before.generation + 1;
-        let mut names = before.names.clone();
-        let mut kinds = before.kinds.clone();
+        let mut names = before.names.to_vec();
+        let mut kinds = before.kinds.to_vec();
         let mut births = vec![GONE; names.len()];
         let number = |entity: &Entity| match before.find(&entity.name) {
             Some(node) => {
@@ -311,18 +311,18 @@ impl<'a> Successor<'a> {
         lineage.drain(..old);
         Topology {
             live: numbers.len() as u32,
-            dependencies: Adjacency::new(nodes, pairs.iter().copied()),
-            dependents: Adjacency::new(nodes, pairs.iter().map(|&(a, b)| (b, a))),
+            dependencies: Arc::new(Adjacency::new(nodes, pairs.iter().copied())),
+            dependents: Arc::new(Adjacency::new(nodes, pairs.iter().map(|&(a, b)| (b, a)))),
             // Edges are in the order of the names of those that depend, not of their numbers.
-            edge_kinds: in_order(nodes, &pairs, edges),
-            parts,
+            edge_kinds: in_order(nodes, &pairs, edges).into(),
+            parts: Arc::new(parts),
             generation: before.generation + 1,
             lineage,
             version,
-            names,
-            kinds,
-            births,
-            by_name,
+            names: names.into(),
+            kinds: kinds.into(),
+            births: births.into(),
+            by_name: by_name.into(),
             directory: Default::default(),
         }
     }

@@ -26,6 +26,7 @@ use crate::neighbours::Holds;
 use crate::neighbours::watch::Watch;
 use crate::pipeline::Remote;
 use crate::shard::Setup;
+use crate::topology::watch::GraphWatch;
 use crate::topology_file::TopologyFile;
 
 use difference::Difference;
@@ -50,6 +51,8 @@ struct Running {
     posted: Option<Arc<Intake>>,
     /// Asks Prometheus for its rules, if there is one to ask.
     watch: Option<Watch>,
+    /// Keeps the graph, if it has sources besides its file.
+    graph: Option<GraphWatch>,
 }
 
 impl Reloader {
@@ -71,12 +74,17 @@ impl Reloader {
         setup: &Setup,
         remote: Remote,
         posted: Option<Arc<Intake>>,
+        mut graph: Option<GraphWatch>,
     ) -> Result<(), Failure> {
         let (topology, holds) = (setup.topology.clone(), setup.holds.clone());
+        if let Some(graph) = &mut graph {
+            let followed = graph.follow(remote.clone());
+            followed.map_err(|why| Failure::new(Exit::Runtime, why))?;
+        }
         let watch = watch(&config.neighbours.rules, &holds, &self.metrics)
             .map_err(|why| Failure::new(Exit::Unavailable, why))?;
         let config = config.clone();
-        let running = Running { config, topology, holds, remote, posted, watch };
+        let running = Running { config, topology, holds, remote, posted, watch, graph };
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         self.metrics.reloaded(true);
         Ok(())
@@ -129,7 +137,9 @@ impl Reloader {
             changed.push("topology");
         }
         if is_new_graph || !changed.is_empty() {
-            self.exchange_pipeline(running, &found, is_new_graph.then(|| topology.clone()))?;
+            // With other sources the file is one of several.
+            let alone = is_new_graph && running.graph.is_none();
+            self.exchange_pipeline(running, &found, alone.then(|| topology.clone()))?;
         }
         if changed.contains(&"neighbours.rules") {
             // The old one stops to ask first.
@@ -140,7 +150,15 @@ impl Reloader {
             posted.exchange_decoder(&decoding(&found));
         }
         self.level.set(found.log.level);
-        self.metrics.describe_anew(&found.policy, &topology);
+        match &running.graph {
+            None => self.metrics.describe_anew(&found.policy, &topology),
+            Some(graph) => {
+                self.metrics.describe_anew(&found.policy, &graph.topology());
+                if is_new_graph {
+                    graph.fix(topology.clone());
+                }
+            }
+        }
         if is_new_graph {
             running.topology = topology;
         }

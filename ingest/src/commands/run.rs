@@ -18,7 +18,7 @@ use super::{Exit, Failure, load_holds, load_topology, verdicts};
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, Input, KafkaInput, OffsetReset, State};
+use crate::config::{Config, Input, KafkaInput, OffsetReset, State, TopologyConfig};
 use crate::logging;
 use crate::metrics::{Info, Metrics};
 use crate::neighbours::Holds;
@@ -31,6 +31,7 @@ use crate::source::several::Several;
 use crate::source::stdin::StdinSource;
 use crate::source::{Resume, Source, SourceError};
 use crate::state::Store;
+use crate::topology::watch::GraphWatch;
 use crate::topology_file::TopologyFile;
 use crate::wire::Options;
 
@@ -55,7 +56,12 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let outcome = setup(&config).and_then(|mut setup| {
         let store = store(&config, &mut setup)?;
         let (remote, changes) = remote();
-        reloader.runs(&config, &setup, remote, servers.posted().cloned())?;
+        let graph = watch_graph(&config, &mut setup, &metrics)?;
+        if let (Some(store), Some(_)) = (&store, &graph) {
+            let first = Snapshot::new(setup.topology.clone(), &setup.policy);
+            store.exchange(setup.policy.clone(), Arc::new(first));
+        }
+        reloader.runs(&config, &setup, remote, servers.posted().cloned(), graph)?;
         let inlet = Inlet {
             changes: Some(changes),
             store,
@@ -137,6 +143,7 @@ fn setup(config: &Config) -> Result<Setup, Failure> {
     let (topology, found) = load_topology(config.topology_file.as_deref())?;
     let (entities, dependencies) = (topology.len(), topology.edges());
     match found {
+        None if !config.topology.sources.is_empty() => {}
         None => warn!("no topology: alerts are grouped by their own entity alone"),
         Some(found) if found.report.is_clean() => info!(entities, dependencies, "topology"),
         Some(_) => {
@@ -145,6 +152,24 @@ fn setup(config: &Config) -> Result<Setup, Failure> {
     }
     let holds = load_holds(&config.neighbours.rules)?;
     Ok(Setup { holds, ..setup_with(config, topology) })
+}
+
+/// Asks the sources of the graph, if there are any besides its file; what they answer at once is
+/// the graph that the engines begin with.
+fn watch_graph(
+    config: &Config,
+    setup: &mut Setup,
+    metrics: &Metrics,
+) -> Result<Option<GraphWatch>, Failure> {
+    let TopologyConfig { sources, cache } = &config.topology;
+    if sources.is_empty() {
+        return Ok(None);
+    }
+    let fixed = (&setup.topology, cache.as_deref());
+    let watch = GraphWatch::start(sources, fixed, &config.policy, metrics)
+        .map_err(|why| Failure::new(Exit::Unavailable, why))?;
+    setup.topology = watch.topology();
+    Ok(Some(watch))
 }
 
 /// What a configuration and a graph come to.

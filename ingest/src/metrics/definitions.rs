@@ -59,6 +59,8 @@ pub const DEFINITIONS: &[Definition] = &[
         |v| int(v.info.topology_entities)),
     metric("hypocenter_topology_dependencies", Gauge, &[], "Dependencies in the dependency graph.",
         |v| int(v.info.topology_dependencies)),
+    metric("hypocenter_topology_stale", Gauge, &[], "1 while some source of the dependency graph has not answered for three refreshes.",
+        |v| int(v.snapshot.topology_stale.into())),
     metric("hypocenter_records_total", Counter, &[], "Input records read.",
         |v| int(v.snapshot.records)),
     metric("hypocenter_records_rejected_total", Counter, &["reason"], "Input records rejected as a whole.",

@@ -92,6 +92,8 @@ pub struct Snapshot {
     pub incidents_open: u64,
     /// Alerts remembered now.
     pub alerts_live: u64,
+    /// Whether some source of the graph has not answered for long.
+    pub topology_stale: bool,
     /// How snapshots turned out at the start; `None` where none are kept.
     pub snapshot_loads: Option<Loads>,
     /// Decision latency of every event.
@@ -119,6 +121,7 @@ impl Default for Snapshot {
             clock_clamped: 0,
             incidents_open: 0,
             alerts_live: 0,
+            topology_stale: false,
             snapshot_loads: None,
             latency: Latency::default(),
             shards: Vec::new(),

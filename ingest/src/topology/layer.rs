@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use hypocenter_engine::{EdgeKind, EntityKind};
+use hypocenter_engine::{EdgeKind, EntityKind, Topology};
 
 /// The full name of an entity.
 pub type Name = Arc<str>;
@@ -52,6 +52,25 @@ pub struct Skipped {
     pub replies: usize,
     /// Names that are none: too long, or with control characters; and what lacks its names.
     pub unreadable: usize,
+}
+
+impl Layer {
+    /// The layer of a graph.
+    #[must_use]
+    pub fn of(topology: &Topology) -> Self {
+        let mut layer = Self::default();
+        let mut names: BTreeMap<&str, Name> = BTreeMap::new();
+        for (name, kind) in topology.entities() {
+            let shared = Name::from(name);
+            names.insert(name, Name::clone(&shared));
+            layer.entities.insert(shared, kind);
+        }
+        for (from, to, kind) in topology.all_edges() {
+            let [from, to] = [from, to].map(|name| Name::clone(&names[name]));
+            layer.edges.insert((from, to), kind);
+        }
+        layer
+    }
 }
 
 impl Skipped {

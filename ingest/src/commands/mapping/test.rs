@@ -108,8 +108,11 @@ fn shown(answer: &Answer, graph: bool) -> String {
     let mut line = |name: &str, what: &str| {
         text.push_str(&format!("{name:<8} {what}\n"));
     };
-    let labels: Vec<String> =
-        answer.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let labels: Vec<String> = answer
+        .labels
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+        .collect();
     line("labels", &labels.join(" "));
     if !answer.hidden.is_empty() {
         line("hidden", &format!("{}: they name the exporter", answer.hidden.join(", ")));
@@ -128,7 +131,7 @@ fn shown(answer: &Answer, graph: bool) -> String {
         line("found", &format!("{resolved} ({})", found.replace('_', " ")));
     }
     if !answer.passed_over.is_empty() {
-        line("before", "");
+        text.push_str("before\n");
         for PassedOver { rule, why_not } in &answer.passed_over {
             text.push_str(&format!("  {rule:<16} {why_not}\n"));
         }

@@ -44,6 +44,7 @@ impl Difference {
                 "limits.body_bytes_max (of the server)",
                 bytes(&running.accept) != bytes(&found.accept),
             ),
+            ("topology.sources or topology.cache", running.topology != found.topology),
             ("web (addresses that are listened at, paths, bounds)", running.web != found.web),
             (
                 "neighbours.resync (asked at the start only)",

@@ -38,7 +38,7 @@ impl World {
         let setup = super::super::run::setup_with(&config, topology);
         super::super::run::describe(&metrics, &setup);
         let (remote, changes) = remote();
-        reloader.runs(&config, &setup, remote, None).expect("nobody is asked for rules");
+        reloader.runs(&config, &setup, remote, None, None).expect("nobody is asked for rules");
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, shown) = (Arc::clone(&stop), metrics.clone());
         let pipeline = std::thread::spawn(move || {
