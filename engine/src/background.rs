@@ -35,7 +35,7 @@ pub(crate) struct Background {
 struct Part {
     /// Since when it has been watched.
     since: Timestamp,
-    /// When entities began to alert, nearly in order.
+    /// When entities began to alert, earliest first.
     beginnings: VecDeque<Timestamp>,
 }
 
@@ -80,23 +80,19 @@ impl Background {
     }
 
     /// Notes that something was heard of a part of the graph.
-    pub(crate) fn watch(&mut self, tenant: Tenant, part: PartName, now: Timestamp) {
-        self.part(tenant, part, now);
+    pub(crate) fn watch(&mut self, part: (Tenant, PartName), now: Timestamp) {
+        self.part(part, now);
     }
 
     /// Notes that an entity of a part began to alert.
-    pub(crate) fn note(
-        &mut self,
-        tenant: Tenant,
-        part: PartName,
-        onset: Timestamp,
-        now: Timestamp,
-    ) {
-        let beginnings = &mut self.part(tenant, part, now).beginnings;
-        if beginnings.len() == BEGINNINGS_MAX {
+    pub(crate) fn note(&mut self, part: (Tenant, PartName), onset: Timestamp, now: Timestamp) {
+        let beginnings = &mut self.part(part, now).beginnings;
+        // Mostly the last; what was held for hours before it fired is not.
+        let at = beginnings.partition_point(|&known| known <= onset);
+        beginnings.insert(at, onset);
+        if beginnings.len() > BEGINNINGS_MAX {
             beginnings.pop_front();
         }
-        beginnings.push_back(onset);
     }
 
     /// Notes that a direct dependent of `root` began to alert. Those that did within `span`.
@@ -120,12 +116,12 @@ impl Background {
     /// What is usual in a part of `size` entities, by what happened within `span` before `onset`.
     pub(crate) fn surroundings(
         &self,
-        (tenant, part): (Tenant, PartName),
+        part: (Tenant, PartName),
         size: u32,
         (onset, now): (Timestamp, Timestamp),
         span: Span,
     ) -> Surroundings {
-        let Some(part) = self.parts.get(&(tenant, part)) else {
+        let Some(part) = self.parts.get(&part) else {
             return Surroundings { began: 0, watched: f64::from(size) };
         };
         let began = part.began_since(onset.minus(span));
@@ -181,9 +177,9 @@ impl Background {
         Ok(Self { parts, roots, habits })
     }
 
-    fn part(&mut self, tenant: Tenant, part: PartName, now: Timestamp) -> &mut Part {
+    fn part(&mut self, part: (Tenant, PartName), now: Timestamp) -> &mut Part {
         let new = || Part { since: now, beginnings: VecDeque::new() };
-        self.parts.entry_or((tenant, part), new)
+        self.parts.entry_or(part, new)
     }
 }
 
@@ -270,7 +266,7 @@ mod tests {
     fn who_has_not_watched_for_long_expects_more() {
         let mut background = Background::new(HashSeed(1));
         let at = |secs: i64| Timestamp::from_millis(1_000 * secs);
-        background.note(1, 0, at(0), at(0));
+        background.note((1, 0), at(0), at(0));
         let chance = |now: i64| {
             let surroundings =
                 background.surroundings((1, 0), 10, (at(now), at(now)), Span::from_secs(1200));
@@ -279,6 +275,22 @@ mod tests {
         assert!(chance(60) > chance(600));
         assert!(chance(600) > chance(1100));
         assert!(chance(1300) < chance(1100), "the one beginning is forgotten");
+    }
+
+    #[test]
+    fn an_onset_of_long_ago_is_not_lately() {
+        let mut background = Background::new(HashSeed(1));
+        let at = |secs: i64| Timestamp::from_millis(1_000 * secs);
+        // A rule that waits for hours has its onset long before it is heard of.
+        for onset in [9_000, 9_010, 0, 9_020, 5, 9_005] {
+            background.note((1, 0), at(onset), at(9_020));
+        }
+        let began = |span| background.began((1, 0), at(9_020), Span::from_secs(span));
+        assert_eq!([began(5), began(15), began(60), began(9_020)], [1, 3, 4, 6]);
+        for _ in 0..BEGINNINGS_MAX {
+            background.note((1, 0), at(9_030), at(9_030));
+        }
+        assert_eq!(background.began((1, 0), at(9_030), Span::from_secs(9_030)), BEGINNINGS_MAX);
     }
 
     #[test]

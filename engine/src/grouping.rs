@@ -2,6 +2,7 @@
 //! its own would.
 
 use crate::background::{Surroundings, coincidence};
+use crate::chain::Chain;
 use crate::hypotheses::Hypothesis;
 use crate::incident::{Incident, IncidentKey};
 use crate::incidents::Incidents;
@@ -9,12 +10,18 @@ use crate::limits::{HYPOTHESES_MAX, LIVE_PER_ENTITY_MAX, Limit};
 use crate::model::{Entity, Link, Model, Observation};
 use crate::planted::planted;
 use crate::policy::Grouping;
-use crate::score::{Score, ln, power};
+use crate::score::{Score, exp, ln, power};
 use crate::symbol::Symbol;
 use crate::time::{Span, Timestamp};
 
-/// From so many direct dependents on it matters how many of them are silent.
+/// From so many direct dependents on it matters how many of them are silent, and from so large an
+/// audience who is silent on the way.
 const CROWD: usize = 16;
+
+/// How much more likely a fragment belongs to what goes on because it fires still as well.
+const FIRES_STILL: f64 = 2.0;
+/// By this power of the share of [`Grouping::real_entities`] fewer are believed to be no chance.
+const REAL_POWER: f64 = 5.0;
 
 /// An incident that could take an alert.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +84,9 @@ impl Matches {
     pub(crate) fn find(&mut self, model: Model<'_>, incidents: &Incidents, new: &Newcomer<'_>) {
         self.begin(incidents.slots());
         let alone = new.links.iter().map(|l| l.weight + l.prior).max().unwrap_or_default();
+        let mut chain = None;
         for link in new.links {
+            let mut silent = None;
             for &key in incidents.considering(new.tenant, link.root) {
                 let Some(incident) = incidents.get(key) else {
                     continue;
@@ -90,8 +99,14 @@ impl Matches {
                 }
                 if let Some(root) = incident.hypotheses.get(link.root) {
                     let behind = root.likelihood - incident.hypotheses.best_likelihood();
-                    let near = found.near.max(lateness(model, incident, root, new, found.late));
-                    let fit = behind + link.weight - alone + crowd(model, incident, root, new);
+                    let silent = *silent.get_or_insert_with(|| {
+                        let chain = chain.get_or_insert_with(|| loud(incidents, new));
+                        silence(model, chain, link)
+                    });
+                    let late = lateness(model, incident, root, new, (found.late, silent));
+                    let near = (found.near + silent).max(late);
+                    let fit =
+                        behind + link.weight - alone + crowd(model, incident, root, new, link);
                     found.consider(Some(link.root), fit, near);
                 }
             }
@@ -196,28 +211,54 @@ fn lateness(
     incident: &Incident,
     root: &Hypothesis,
     new: &Newcomer<'_>,
-    late: Score,
+    (late, silent): (Score, Score),
 ) -> Score {
     match new.around {
         Some(around) if late > Score::WORST && is_small(root) && incident.goes_on(root.entity) => {
             let is_own = root.entity == new.seen.subject.entity;
             let reached = if is_own { 1.0 } else { reached(model, root) };
-            late + going_on(model, incident, reached, around)
+            late + going_on(model, incident, reached * exp(silent.to_f64()), around)
         }
         _ => Score::WORST,
     }
 }
 
+/// What below an alert alerts as well, in whatever incident.
+fn loud(incidents: &Incidents, new: &Newcomer<'_>) -> Chain {
+    Chain::of_links(new.links, |entity| {
+        incidents.considering(new.tenant, entity).iter().any(|&key| {
+            incidents.get(key).and_then(|i| i.symptom(entity)).is_some_and(|s| s.is_alerting())
+        })
+    })
+}
+
+/// `ln` of how much less expected an alert is because what lies between is silent. Where a root has
+/// a small audience, an alert above it is rarely there by chance, whoever is silent.
+fn silence(model: Model<'_>, chain: &Chain, link: &Link) -> Score {
+    if link.hops < 2 || -link.prior.to_f64() <= ln(CROWD as f64) {
+        return Score::ZERO;
+    }
+    let silent = i64::from(chain.silent(model, link.root, link.hops));
+    Score::from_micros(model.policy.logs.silent_hop.micros() * silent)
+}
+
 /// Less for a root with more direct dependents than a walk is long, as far as no more of them
 /// alert than do everywhere: those that are silent speak against it.
-fn crowd(model: Model<'_>, incident: &Incident, root: &Hypothesis, new: &Newcomer<'_>) -> Score {
+fn crowd(
+    model: Model<'_>,
+    incident: &Incident,
+    root: &Hypothesis,
+    new: &Newcomer<'_>,
+    link: &Link,
+) -> Score {
     let dependents = model.dependents(root.entity).len();
     let is_crowd = dependents > CROWD && root.entity != new.seen.subject.entity;
     let Some(around) = new.around.filter(|_| is_crowd) else {
         return Score::ZERO;
     };
     let chance = around.chance(incident.alerting, model.policy.spec.grouping.coincidence_window);
-    let mut odds = coincidence(root.sums.complaining as usize + 1, dependents, chance);
+    let complaining = root.sums.complaining as usize + usize::from(link.hops == 1);
+    let mut odds = coincidence(complaining, dependents, chance);
     if incident.symptom(root.entity).is_some_and(|symptom| symptom.is_alerting()) {
         // That it has a fault is no supposition then.
         odds -= ln(chance);
@@ -244,7 +285,7 @@ fn going_on(model: Model<'_>, incident: &Incident, reached: f64, around: Surroun
     let chance = around.chance(incident.alerting, grouping.late_window);
     // A lone alert may be noise; several entities seldom are.
     let share = f64::from(incident.alerting) / f64::from(grouping.real_entities);
-    let real = power(share.min(1.0), 5.0);
+    let real = power(share.min(1.0), REAL_POWER);
     let factor = grouping.late_weight * reached * real / chance;
     at_most_one(factor)
 }
@@ -280,41 +321,60 @@ pub(crate) fn joint(model: Model<'_>, a: &Incident, b: &Incident, onset: Timesta
     weigh_joint(model, a, b, nearness(apart, spec.grouping.window))
 }
 
-/// Whether a fragment that began earlier or elsewhere is part of `incident`, whose candidate goes
+/// Whether a fragment that began earlier or elsewhere is part of `incident`, in which `root` goes
 /// on: what would have joined, had it come now.
 pub(crate) fn fragment(
     model: Model<'_>,
     incident: &Incident,
     other: &Incident,
+    root: Entity,
     around: Surroundings,
 ) -> Joint {
     let (incident, other) =
         if other.alerting > incident.alerting { (other, incident) } else { (incident, other) };
-    let late = incident.candidate.and_then(|candidate| {
-        let root = incident.hypotheses.get(candidate)?;
-        let goes_on = incident.goes_on(candidate) && other.firing > 0;
-        let gap = incident.onset.since(other.newest).max(other.onset.since(incident.newest));
-        let late = nearness(gap, model.policy.spec.grouping.late_window);
-        let fits = is_small(root) && goes_on && late > Score::WORST;
-        let around = around.without(other.alerting);
-        // Twice: that it fires still when all the rest does, is no chance either.
-        let factor =
-            going_on(model, incident, reached(model, root), around) + Score::from_f64(ln(2.0));
-        fits.then(|| late + factor.min(Score::ZERO))
-    });
-    match late {
+    match late_fragment(model, incident, other, root, around) {
         Some(late) => weigh_joint(model, incident, other, late),
         None => Joint::Unlikely(Score::WORST),
     }
 }
 
-fn weigh_joint(model: Model<'_>, a: &Incident, b: &Incident, near: Score) -> Joint {
+/// `ln` of the ratio for a fragment, if it can be one at all.
+fn late_fragment(
+    model: Model<'_>,
+    incident: &Incident,
+    other: &Incident,
+    root: Entity,
+    around: Surroundings,
+) -> Option<Score> {
+    let hypothesis = incident.hypotheses.get(root)?;
+    let goes_on = incident.goes_on(root) && other.firing > 0;
+    let gap = incident.onset.since(other.newest).max(other.onset.since(incident.newest));
+    let late = nearness(gap, model.policy.spec.grouping.late_window);
+    if !is_small(hypothesis) || !goes_on || late == Score::WORST {
+        return None;
+    }
+    let reached = reached(model, hypothesis);
+    let factor = going_on(model, incident, reached, around.without(other.alerting));
+    // That it fires still when all the rest does, is no chance either.
+    let factor = factor + Score::from_f64(ln(FIRES_STILL));
+    Some(late + factor.min(Score::ZERO))
+}
+
+/// The bound of one incident that two together are beyond, if they are.
+pub(crate) fn beyond(model: Model<'_>, a: &Incident, b: &Incident) -> Option<Joint> {
     let spec = &model.policy.spec;
     if a.newest.max(b.newest).since(a.onset.min(b.onset)) > spec.times.max_duration {
-        return Joint::TooLong;
+        Some(Joint::TooLong)
+    } else if a.members.len() + b.members.len() > spec.limits.members_max as usize {
+        Some(Joint::TooMany)
+    } else {
+        None
     }
-    if a.members.len() + b.members.len() > spec.limits.members_max as usize {
-        return Joint::TooMany;
+}
+
+fn weigh_joint(model: Model<'_>, a: &Incident, b: &Incident, near: Score) -> Joint {
+    if let Some(beyond) = beyond(model, a, b) {
+        return beyond;
     }
     if near == Score::WORST {
         return Joint::Unlikely(Score::WORST);

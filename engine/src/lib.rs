@@ -86,6 +86,7 @@
 
 mod alerts;
 mod background;
+mod chain;
 mod decision;
 mod directory;
 mod engine;

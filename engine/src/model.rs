@@ -82,6 +82,8 @@ pub(crate) struct Observation {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     pub(crate) root: Entity,
+    /// Dependencies from the entity down to the root; 0 for itself, and for what is not below it.
+    pub(crate) hops: u8,
     /// How expected the alert is under this root: `ln w`, with what its kind says of itself.
     pub(crate) weight: Score,
     /// How much better than a leak this root explains it.
@@ -222,8 +224,13 @@ impl<'a> Model<'a> {
             false if self.is_host(root) => Score::ZERO,
             false => -claim,
         };
+        let hops = match relation {
+            Relation::Below(hops) => hops,
+            Relation::Dependent | Relation::Caller | Relation::Fallback => 0,
+        };
         Link {
             root,
+            hops,
             weight: weight + said.min(Score::ZERO),
             explained,
             prior: root.node().map_or(Score::ZERO, |node| self.walks.prior(node)),

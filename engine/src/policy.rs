@@ -174,6 +174,9 @@ pub struct Grouping {
     pub reach_max: usize,
     /// An alert one dependency further from the root is this much less expected.
     pub decay: f64,
+    /// And this much less for each entity on the way to the root that does not alert, up to the
+    /// nearest that does.
+    pub silent_hop: f64,
     /// How expected an alert is on a direct dependency of the root: load passes downwards.
     pub dependent_weight: f64,
     /// How expected an edge alert is when its caller is the root.
@@ -217,6 +220,7 @@ impl Default for Grouping {
             hops_max: 4,
             reach_max: 64,
             decay: 0.8,
+            silent_hop: 0.3,
             dependent_weight: 0.2,
             caller_weight: 0.3,
             leak: 0.02,
@@ -225,7 +229,7 @@ impl Default for Grouping {
             late_window: Span::from_secs(600),
             late_weight: 0.25,
             real_entities: 3,
-            background_window: Span::from_secs(1200),
+            background_window: Span::from_secs(1800),
             habit_weight: 6.0,
             coincidence_window: Span::from_secs(300),
             coincidence_min: 5.0,
@@ -331,6 +335,7 @@ pub(crate) struct Logs {
     pub(crate) below: Vec<Score>,
     /// `ln (leak + (1 - leak) w) - ln leak` by hops below.
     pub(crate) explained_below: Vec<Score>,
+    pub(crate) silent_hop: Score,
     pub(crate) dependent: Score,
     pub(crate) explained_dependent: Score,
     pub(crate) caller: Score,
@@ -408,6 +413,7 @@ impl Logs {
         Self {
             explained_below: below.iter().map(|&w| explained(w)).collect(),
             below: below.iter().map(|&w| plain(w)).collect(),
+            silent_hop: plain(grouping.silent_hop),
             dependent: plain(grouping.dependent_weight),
             explained_dependent: explained(grouping.dependent_weight),
             caller: plain(grouping.caller_weight),

@@ -58,6 +58,7 @@ pub const ALL: &[Ablation] = &[
     ablation("grouping: kinds pull alike", EQUAL_PULL),
     ablation("grouping: direct dependents only", "grouping: {hops_max: 1}\nranking: {hops_max: 1}"),
     ablation("grouping: no decay by hops", "grouping: {decay: 0.999}"),
+    ablation("grouping: silent on the way or not", "grouping: {silent_hop: 1}"),
     ablation("grouping: no downward load", "grouping: {dependent_weight: 0.000001}"),
     ablation("grouping: callers innocent", "grouping: {caller_weight: 0.000001}"),
     ablation("grouping: no leak", "grouping: {leak: 0.000001}"),

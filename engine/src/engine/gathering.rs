@@ -4,7 +4,7 @@
 use super::Engine;
 use crate::background::{PartName, Surroundings, Tenant, coincidence};
 use crate::decision::Decisions;
-use crate::grouping::{Joint, fragment};
+use crate::grouping::{Joint, beyond, fragment};
 use crate::hash::Fnv;
 use crate::incident::IncidentKey;
 use crate::model::{Entity, Observation};
@@ -20,23 +20,23 @@ use crate::topology::Node;
 const COINCIDENCE_MIN: usize = 3;
 /// An incident that explains itself this much better by another root stays apart, in nats.
 const SLACK: f64 = 0.5;
+/// A root that is less likely than the best one by no more than this may be the cause, in nats.
+const LIKELY: f64 = 1.0;
 
 impl Engine {
-    fn tenant(&self, tenant: Symbol) -> Tenant {
+    /// The part of the graph that an entity is in, as its tenant sees it, and the size of that
+    /// part; `None` outside the graph.
+    fn part(&self, tenant: Symbol, entity: Entity) -> Option<((Tenant, PartName), u32)> {
+        let (part, size) = self.topology().part(entity.node()?)?;
         let mut hash = Fnv::new();
         hash.write(self.world.symbols.text(tenant).as_bytes());
-        hash.finish()
-    }
-
-    /// The part of the graph that an entity is in, and its size; `None` outside the graph.
-    fn part(&self, entity: Entity) -> Option<(PartName, u32)> {
-        self.topology().part(entity.node()?)
+        Some(((hash.finish(), part), size))
     }
 
     /// Notes that something was heard of an entity's part of the graph.
     pub(super) fn watch(&mut self, tenant: Symbol, entity: Entity) {
-        if let Some((part, _)) = self.part(entity) {
-            self.background.watch(self.tenant(tenant), part, self.now);
+        if let Some((at, _)) = self.part(tenant, entity) {
+            self.background.watch(at, self.now);
         }
     }
 
@@ -47,16 +47,15 @@ impl Engine {
         entity: Entity,
         onset: Timestamp,
     ) -> Option<Surroundings> {
-        let (part, size) = self.part(entity)?;
+        let (at, size) = self.part(tenant, entity)?;
         let span = self.world.policy.spec.grouping.background_window;
-        let at = (self.tenant(tenant), part);
         Some(self.background.surroundings(at, size, (onset, self.now), span))
     }
 
     /// Notes that an entity began to alert.
     pub(super) fn note_beginning(&mut self, tenant: Symbol, entity: Entity, onset: Timestamp) {
-        if let Some((part, _)) = self.part(entity) {
-            self.background.note(self.tenant(tenant), part, onset, self.now);
+        if let Some((at, _)) = self.part(tenant, entity) {
+            self.background.note(at, onset, self.now);
         }
     }
 
@@ -71,10 +70,9 @@ impl Engine {
     ) {
         let entity = seen.subject.entity;
         let Some(node) = entity.node() else { return };
-        let Some((part, size)) = self.part(entity) else { return };
-        let name = self.tenant(tenant);
+        let Some((part, size)) = self.part(tenant, entity) else { return };
         let span = self.world.policy.spec.grouping.coincidence_window;
-        let began = self.background.began((name, part), onset, span) + 1;
+        let began = self.background.began(part, onset, span) + 1;
         for at in 0..self.topology().dependencies(node).len() {
             let root = self.topology().dependencies(node)[at];
             let is_host = self.topology().kind(root).is_host();
@@ -86,7 +84,7 @@ impl Engine {
             if dependents <= COINCIDENCE_MIN {
                 continue;
             }
-            let list = self.background.note_dependent((name, root), entity, onset, span);
+            let list = self.background.note_dependent((part.0, root), entity, onset, span);
             if list.len() < COINCIDENCE_MIN {
                 continue;
             }
@@ -150,16 +148,14 @@ impl Engine {
             let (Some(a), Some(b)) = (self.incidents.get(first), self.incidents.get(other)) else {
                 continue;
             };
-            let spec = &self.world.policy.spec;
-            let fits = a.members.len() + b.members.len() <= spec.limits.members_max as usize
-                && a.newest.max(b.newest).since(a.onset.min(b.onset)) <= spec.times.max_duration;
-            if !fits {
-                continue;
-            }
+            let verdict = beyond(self.world.model(), a, b);
+            let verdict = verdict.unwrap_or(Joint::One(Score::from_f64(odds)));
             if let Some(trace) = &mut self.trace {
-                trace.compared(a.id, b.id, Joint::One(Score::from_f64(odds)));
+                trace.compared(a.id, b.id, verdict);
             }
-            self.merge(first, other, out);
+            if matches!(verdict, Joint::One(_)) {
+                self.merge(first, other, out);
+            }
         }
         let considers = self.incidents.get(first).is_some_and(|i| i.hypotheses.get(root).is_some());
         if !others.is_empty() && considers {
@@ -183,30 +179,34 @@ impl Engine {
         })
     }
 
-    /// Takes in the fragments that the candidate of an incident explains.
+    /// Takes in the fragments that a likely root of an incident explains, or its candidate.
     pub(super) fn take_fragments(&mut self, into: IncidentKey, out: &mut Decisions) {
         let (Some(around), Some(incident)) = (self.around, self.incidents.get(into)) else {
             return;
         };
         let real = self.world.policy.spec.grouping.real_entities;
-        let Some(candidate) = incident.candidate else { return };
         let tenant = incident.tenant;
-        let fragments: Vec<IncidentKey> = self
-            .incidents
-            .considering(tenant, candidate)
-            .iter()
-            .copied()
-            .filter(|&key| key != into)
-            .filter(|&key| self.incidents.get(key).is_some_and(|other| other.alerting < real))
-            .collect();
+        let likely = incident.hypotheses.best_likelihood() - Score::from_f64(LIKELY);
+        let is_root =
+            |entity, likelihood| likelihood >= likely || incident.candidate == Some(entity);
+        let mut fragments: Vec<(IncidentKey, Entity)> = Vec::new();
+        for root in incident.hypotheses.iter().filter(|h| is_root(h.entity, h.likelihood)) {
+            for &key in self.incidents.considering(tenant, root.entity) {
+                let is_known = key == into || fragments.iter().any(|&(known, _)| known == key);
+                let is_small = self.incidents.get(key).is_some_and(|other| other.alerting < real);
+                if is_small && !is_known {
+                    fragments.push((key, root.entity));
+                }
+            }
+        }
         let mut into = into;
-        for key in fragments {
+        for (key, root) in fragments {
             self.renew(key, out);
             let model = self.world.model();
             let (Some(a), Some(b)) = (self.incidents.get(into), self.incidents.get(key)) else {
                 continue;
             };
-            let verdict = fragment(model, a, b, around);
+            let verdict = fragment(model, a, b, root, around);
             if let Some(trace) = &mut self.trace {
                 trace.compared(a.id, b.id, verdict);
             }

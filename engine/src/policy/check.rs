@@ -55,9 +55,11 @@ fn counts(spec: &PolicySpec, check: &mut Check) {
     check.within("grouping.late_weight", late, (0.0..=100.0).contains(&late), "0 to 100");
     let nats = g.coincidence_min;
     check.within("grouping.coincidence_min", nats, (0.0..=1e9).contains(&nats), "0 to 1e9");
-    let silent = r.silent_decay;
-    let ok = silent > 0.0 && silent <= 1.0;
-    check.within("ranking.silent_decay", silent, ok, "more than 0, at most 1");
+    for (field, share) in
+        [("grouping.silent_hop", g.silent_hop), ("ranking.silent_decay", r.silent_decay)]
+    {
+        check.within(field, share, share > 0.0 && share <= 1.0, "more than 0, at most 1");
+    }
     let reach = g.reach_max;
     check.within("grouping.reach_max", reach as f64, (1..=1024).contains(&reach), "1 to 1024");
     let flaps = g.flap_onsets;

@@ -70,10 +70,10 @@ fn e8_a_hub_whose_dependents_begin_at_once_is_one_incident() {
         "
         0 fire LatencyHigh s39
         9 resolve LatencyHigh s39
-        1500 fire LatencyHigh s03
-        1501 fire LatencyHigh s11
-        1502 fire LatencyHigh s20
-        1503 fire LatencyHigh s31
+        2100 fire LatencyHigh s03
+        2101 fire LatencyHigh s11
+        2102 fire LatencyHigh s20
+        2103 fire LatencyHigh s31
         ",
         |_| {},
     );

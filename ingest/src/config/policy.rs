@@ -106,6 +106,7 @@ fn grouping(s: &mut Section<'_, '_>, g: &mut Grouping) {
     s.whole("hops_max", 0..=u8::MAX, &mut g.hops_max);
     s.whole("reach_max", 0..=usize::MAX, &mut g.reach_max);
     s.float("decay", &mut g.decay);
+    s.float("silent_hop", &mut g.silent_hop);
     s.float("dependent_weight", &mut g.dependent_weight);
     s.float("caller_weight", &mut g.caller_weight);
     s.float("leak", &mut g.leak);

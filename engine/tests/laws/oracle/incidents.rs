@@ -111,11 +111,12 @@ impl Oracle {
             let gap = incident.gap(onset);
             let near = Model::nearness(gap, millis(g.window));
             let late = near.max(Model::nearness(gap, millis(g.late_window)));
+            let at_least = |root: &str| near + self.silence(tenant, &seen.entity, root);
             let at_most = |root: &str| {
                 let own = if root.is_empty() { seen.entity.as_str() } else { root };
-                if self.goes_on(incident, own) { late } else { near }
+                if self.goes_on(incident, own) { late } else { at_least(root) }
             };
-            let least = self.model.ratio(seen, &incident.seen, |_| near) + habit;
+            let least = self.model.ratio(seen, &incident.seen, at_least) + habit;
             let most = self.model.ratio(seen, &incident.seen, at_most) + habit;
             let full = incident.members.len() >= self.model.spec.limits.members_max as usize;
             Match {
@@ -129,6 +130,26 @@ impl Oracle {
         list.retain(|m| m.between[1] >= g.join_ratio.ln() - NEAR);
         list.sort_by(|a, b| b.between[1].total_cmp(&a.between[1]).then(b.order.cmp(&a.order)));
         list
+    }
+
+    /// Less for each entity that is silent on the way to a root of a large audience, up to the
+    /// nearest that alerts.
+    fn silence(&self, tenant: &str, entity: &str, root: &str) -> f64 {
+        let (graph, g) = (&self.model.graph, &self.model.spec.grouping);
+        let below = graph.reach(entity, g.hops_max);
+        let Some(&hops) = below.get(root).filter(|&&hops| hops > 1) else { return 0.0 };
+        if self.model.price(root) >= -(16.0_f64.ln()) {
+            return 0.0;
+        }
+        let alerts = |other: &str| self.live(tenant).any(|(_, i)| i.alerts_on(other));
+        let leads = |other: &str, at: u8| {
+            graph.reach(other, g.hops_max).get(root).is_some_and(|&further| further <= hops - at)
+        };
+        let between = below
+            .iter()
+            .filter(|&(other, &at)| at > 0 && at < hops && alerts(other) && leads(other, at));
+        let nearest = between.map(|(_, &at)| at).min().unwrap_or(hops);
+        f64::from(nearest - 1) * g.silent_hop.ln()
     }
 
     /// Less for an alert that was alone before.
@@ -352,9 +373,14 @@ impl Oracle {
         let (a, b) = (&self.incidents[&a], &self.incidents[&b]);
         let (whole, part) = if b.alerting() > a.alerting() { (b, a) } else { (a, b) };
         let grouping = &self.model.spec.grouping;
-        let root = whole.candidate.as_deref().unwrap_or_default();
         let small = b.alerting() < grouping.real_entities as usize;
-        let goes_on = self.model.knows(root) && self.goes_on(whole, root) && part.fires();
+        // Under its candidate, or another root that is nearly as likely as the best.
+        let likelihoods = self.model.likelihoods(&a.seen);
+        let best = likelihoods.values().copied().fold(f64::NEG_INFINITY, f64::max);
+        let likely = likelihoods.iter().filter(|&(_, &l)| l >= best - 1.0 - NEAR);
+        let roots = likely.map(|(root, _)| root.as_str()).chain(a.candidate.as_deref());
+        let goes_on = |root: &str| self.model.knows(root) && self.goes_on(whole, root);
+        let goes_on = part.fires() && roots.into_iter().any(goes_on);
         if !small || !goes_on || !self.fit(a, b) {
             return f64::NEG_INFINITY;
         }
