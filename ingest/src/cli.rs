@@ -34,12 +34,9 @@ setting has its default: alerts come from standard input, incidents go to standa
 #[derive(Parser, Clone, Debug)]
 #[command(name = "hypocenter", version, before_help = EXAMPLES, after_long_help = DETAILS)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
-#[command(disable_version_flag = true)]
+// Without what the program is: the short help has to fit a screen of 24 lines.
+#[command(help_template = "{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}")]
 pub struct Cli {
-    /// Print version
-    // Not in the short help, which has to fit a screen of 24 lines.
-    #[arg(short = 'V', long, action = clap::ArgAction::Version, hide_short_help = true)]
-    version: Option<bool>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
