@@ -26,7 +26,8 @@ pub enum Found {
     Exact,
     /// It has this name, written otherwise: upper case, separators, a suffix.
     Folded,
-    /// It is the workload that the graph gives for the pod.
+    /// It is the workload that the graph gives for the pod, or the service that the alert names
+    /// beside a pod that is not in the graph.
     Owner,
     /// It is the workload that the name of the pod tells of: a guess.
     GuessedOwner,

@@ -12,9 +12,9 @@ mod tests;
 pub use owner::workload_of_pod;
 pub use shipped::{default_aliases, default_exporters, default_rules};
 
-use crate::entity::EntityName;
+use crate::entity::{EntityKind, EntityName};
 use crate::label::Labels;
-use read::{CompiledExporter, Reading};
+use read::{CompiledExporter, LabelRef, Reading};
 use rule::Rule;
 
 /// How alerts are mapped to entities, as written by the user.
@@ -111,6 +111,8 @@ pub struct Exporter {
 pub struct Mapping {
     rules: Vec<Rule>,
     exporters: Vec<CompiledExporter>,
+    /// Names the service of a pod, where no exporter hides it.
+    service: LabelRef,
 }
 
 /// What is wrong with a mapping.
@@ -128,6 +130,9 @@ pub struct MappingError {
 pub struct Mapped<'m> {
     /// The entity; empty when the action has none.
     pub entity: EntityName,
+    /// The service that an alert about a pod names beside it: who is meant where the pod is not in
+    /// the graph.
+    pub service: Option<EntityName>,
     /// What the alert means.
     pub action: Action,
     /// The rule that said so.
@@ -172,14 +177,21 @@ impl Mapping {
                 }
             }
         }
-        if errors.is_empty() { Ok(Self { rules, exporters }) } else { Err(errors) }
+        let service = LabelRef::new("service", &spec.aliases);
+        if errors.is_empty() { Ok(Self { rules, exporters, service }) } else { Err(errors) }
     }
 
     /// The entity that an alert is about; `None` when no rule matches.
     #[must_use]
     pub fn entity<'m>(&'m self, labels: Labels<'_>) -> Option<Mapped<'m>> {
         let reading = Reading::new(labels, &self.exporters);
-        self.rules.iter().find_map(|rule| rule.apply(&reading).ok())
+        let mut mapped = self.rules.iter().find_map(|rule| rule.apply(&reading).ok())?;
+        if mapped.entity.kind == EntityKind::Pod {
+            let name = reading.get(&self.service).map(str::to_owned);
+            let scope = mapped.entity.scope.clone();
+            mapped.service = name.map(|name| EntityName { kind: EntityKind::Service, scope, name });
+        }
+        Some(mapped)
     }
 
     /// All rules up to the first that matches, and why those before it do not.

@@ -33,7 +33,7 @@ use crate::topology::Topology;
 
 /// Version of the layout and of the meaning of what is in it. One of any other version is
 /// refused, never misread: the state is then rebuilt from the input.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// What a saved state begins with.
 const MAGIC: [u8; 8] = *b"hypocntr";

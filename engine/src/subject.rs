@@ -104,7 +104,7 @@ impl Subject {
         let named = mapped.as_ref().filter(|mapped| mapped.action.has_entity());
         let (entity, found) = match named {
             Some(mapped) => {
-                let found = topology.look_up(&mapped.entity);
+                let found = topology.look_up_mapped(mapped);
                 match found.node {
                     Some(node) => speaker(topology, node, kind, found.found),
                     None => (Entity::outside(symbols.hold(&found.name.to_string())), found.found),

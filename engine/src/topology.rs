@@ -17,6 +17,7 @@ use parts::{Adjacency, Parts};
 
 use crate::directory::{Directory, Found, Lookup};
 use crate::entity::{EntityKind, EntityName};
+use crate::mapping::Mapped;
 
 /// Number of an entity, in one graph and those that come after it.
 pub(crate) type Node = u32;
@@ -175,8 +176,29 @@ impl Topology {
     /// found. A name that is not in the graph is the entity's own.
     #[must_use]
     pub fn resolve(&self, name: &EntityName) -> (String, Found) {
-        let Lookup { node, name, found } = self.look_up(name);
+        self.told(self.look_up(name))
+    }
+
+    /// The same for a whole alert: instead of a pod that is not in the graph it may be about the
+    /// service that it names beside it.
+    #[must_use]
+    pub fn place(&self, mapped: &Mapped<'_>) -> (String, Found) {
+        self.told(self.look_up_mapped(mapped))
+    }
+
+    fn told(&self, Lookup { node, name, found }: Lookup) -> (String, Found) {
         (node.map_or_else(|| name.to_string(), |node| self.name(node).to_owned()), found)
+    }
+
+    /// Finds the entity that an alert is about: instead of a pod that is not in the graph, the
+    /// service that the alert names beside it.
+    pub(crate) fn look_up_mapped(&self, mapped: &Mapped<'_>) -> Lookup {
+        let found = self.look_up(&mapped.entity);
+        let service = mapped.service.as_ref().filter(|_| found.node.is_none());
+        match service.map(|service| self.look_up(service)) {
+            Some(owner) if owner.node.is_some() => Lookup { found: Found::Owner, ..owner },
+            _ => found,
+        }
     }
 
     /// Finds an entity by what an alert calls it.

@@ -242,7 +242,8 @@ pub struct Member<'a> {
     /// The mapping rule that named the entity; null when none matched.
     pub mapped_by: Option<&'a str>,
     /// How the entity was found by the name that the rule gave: `exact`; `folded` (another
-    /// spelling); `owner` (the workload or service that the graph gives for it); `guessed_owner`
+    /// spelling); `owner` (the workload or service that the graph gives for it, or that the alert
+    /// names beside a pod that is not in the graph); `guessed_owner`
     /// (the workload that a pod's name tells of); `ambiguous` (several could be meant: its
     /// namespace, if that is known); `outside` (not in the graph).
     pub found: &'static str,

@@ -109,3 +109,22 @@ fn what_is_suggested_maps_what_was_not() {
     let (code, _, _) = hypocenter(dir.path(), &["mapping", "suggest", "none.jsonl"], "");
     assert_eq!(code, 5);
 }
+
+#[test]
+fn a_pod_outside_the_graph_is_the_service_that_its_alert_names_unless_that_is_the_exporter() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("t.yml"), "edges: [{from: shop, to: cart}]\n").expect("written");
+    let args = ["mapping", "test", "--format", "json", "--topology", "t.yml", "-"];
+    for (job, resolved, found) in
+        [("shop", "cart", "owner"), ("kubelet", "pod/cart-one", "outside")]
+    {
+        let input = format!(
+            r#"{{"alertname": "CPUThrottlingHigh", "job": "{job}", "pod": "cart-one", "service": "cart"}}"#
+        );
+        let (code, out, err) = hypocenter(dir.path(), &args, &input);
+        assert_eq!((code, err.as_str()), (0, ""), "{input}");
+        let answer = json(&out);
+        assert_eq!(answer["entity"], "pod/cart-one", "{answer}");
+        assert_eq!((&answer["resolved"], &answer["found"]), (&resolved.into(), &found.into()));
+    }
+}

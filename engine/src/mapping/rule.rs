@@ -113,6 +113,6 @@ impl Rule {
             Some(to) => to.fill(&reading, value)?,
             None => EntityName::default(),
         };
-        Ok(Mapped { entity, action: self.action, rule: &self.name })
+        Ok(Mapped { entity, service: None, action: self.action, rule: &self.name })
     }
 }

@@ -99,7 +99,7 @@ enum Lost {
 
 fn is_lost(mapping: &Mapping, topology: &Topology, labels: Labels<'_>) -> Option<Lost> {
     let Some(mapped) = mapping.entity(labels) else { return Some(Lost::Unmapped) };
-    let (_, found) = topology.resolve(&mapped.entity);
+    let (_, found) = topology.place(&mapped);
     let unknown = matches!(found, Found::Outside | Found::Ambiguous) && !topology.is_empty();
     (mapped.action == Action::Map && unknown).then_some(Lost::Outside)
 }

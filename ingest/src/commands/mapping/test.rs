@@ -84,7 +84,7 @@ pub fn answer(mapping: &Mapping, topology: &Topology, labels: Labels<'_>) -> Ans
     let pairs = labels.pairs().iter();
     let mapped = mapping.entity(labels);
     let named = mapped.as_ref().filter(|mapped| mapped.action.has_entity());
-    let resolved = named.map(|mapped| topology.resolve(&mapped.entity));
+    let resolved = named.map(|mapped| topology.place(mapped));
     let passed_over = mapping.tried(labels).into_iter().filter_map(|tried| {
         let rule = tried.rule.to_owned();
         tried.why_not.map(|why_not| PassedOver { rule, why_not })
